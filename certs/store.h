@@ -1,0 +1,41 @@
+/* The certificates of one `tls` block: loaded, matched to their keys, chosen by SNI; and the SSL_CTX that
+ * serves them. Immutable once built: any number of workers may use it.
+ * Refuses to know configuration and logs: it gets paths and returns what is wrong with which. */
+#pragma once
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct cert_store;
+struct ticket_keys; /* tickets.h */
+
+struct cert_files {
+    const char *cert; /* PEM: leaf first, then the chain */
+    const char *key;  /* PEM, unencrypted */
+};
+
+struct cert_store_options {
+    const struct cert_files *files; /* the first is the default, for clients without (known) SNI */
+    size_t count;
+    bool ktls;                   /* SSL_OP_ENABLE_KTLS */
+    bool http_alpn;              /* offer "http/1.1"; otherwise no ALPN is selected */
+    struct ticket_keys *tickets; /* borrowed, shared by all stores of the process; NULL: no tickets */
+};
+
+enum cert_fault { CERT_OK, CERT_FAULT_CERT, CERT_FAULT_KEY, CERT_FAULT_MISMATCH, CERT_FAULT_SYSTEM };
+
+struct cert_error {
+    enum cert_fault fault;
+    size_t index;   /* which of files */
+    char text[256]; /* "can't read: Permission denied", "does not match the certificate's public key" */
+};
+
+/* NULL: *error says what and which. */
+struct cert_store *cert_store_new(const struct cert_store_options *options, struct cert_error *error);
+struct cert_store *cert_store_ref(struct cert_store *store); /* thread-safe */
+void cert_store_unref(struct cert_store *store);
+
+/* The context for new server-side connections: TLS 1.2 and 1.3, AEAD suites only, no renegotiation, the
+ * certificate chosen by SNI (exact name, then wildcard, then the default). Borrowed. */
+SSL_CTX *cert_store_context(const struct cert_store *store);

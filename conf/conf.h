@@ -1,0 +1,149 @@
+/* The configuration as the operator wrote it: typed, complete with defaults, every value with its place.
+ * Loading reports all semantic errors at once and never returns half a configuration.
+ * Refuses to know sockets, TLS contexts and what a relay mode means (relay's names are held to the schema's
+ * by a test). Not thread-safe: load and read on one thread; a loaded conf is immutable and may be shared. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* Where a value stands. file NULL: a built-in default, or the command line. */
+struct conf_place {
+    const char *file;
+    int line;
+};
+
+/* A growing list of problems, printed as FILE:LINE: key: problem. Zero-initialise. */
+struct conf_problems {
+    struct conf_problem {
+        char *file; /* NULL: none */
+        int line;   /* 0: none */
+        char *key;  /* dotted path as the user knows it, listeners.web.address; NULL: none */
+        char *text; /* what is wrong, and the remedy */
+    } *items;
+    size_t count;
+};
+void conf_problem_add(struct conf_problems *problems, struct conf_place place, const char *key,
+                      const char *format, ...) __attribute__((format(printf, 4, 5)));
+void conf_problems_print(const struct conf_problems *problems, FILE *stream); /* in the order of file and line */
+void conf_problems_clear(struct conf_problems *problems);
+
+/* "127.0.0.1:80" "[::]:443" ":443" (dual-stack) "localhost:80"?: no, numeric only; "unix:/run/x.sock". */
+struct conf_address {
+    struct sockaddr_storage addr;
+    socklen_t length;
+    bool dual_stack; /* written as ":443": [::] with IPV6_V6ONLY off */
+    char *text;      /* as written */
+    struct conf_place place;
+};
+/* Parses one address. false: *problem (static text) says what is wrong. text is not kept by reference. */
+bool conf_address_parse(const char *text, struct conf_address *address, const char **problem)
+    __attribute__((warn_unused_result));
+void conf_address_clear(struct conf_address *address);
+bool conf_address_equal(const struct conf_address *a, const struct conf_address *b);
+
+struct conf_timeouts { /* milliseconds, all finite and > 0 */
+    uint32_t connect_ms, handshake_ms, header_ms, idle_ms, linger_ms, drain_ms;
+};
+
+enum conf_ktls { CONF_KTLS_AUTO, CONF_KTLS_OFF, CONF_KTLS_REQUIRE };
+
+struct conf_cert {
+    char *cert, *key; /* paths, made absolute against the file that names them */
+    struct conf_place place, cert_place, key_place;
+};
+struct conf_tls {
+    char *name;
+    struct conf_place place, ktls_place;
+    struct conf_cert *certs;
+    size_t cert_count; /* at least one */
+    enum conf_ktls ktls;
+};
+
+struct conf_server {
+    char *name; /* as written: its address */
+    struct conf_address address;
+    unsigned weight; /* 1 .. 256, default 1 */
+    struct conf_place place;
+};
+enum conf_balance { CONF_BALANCE_ROUND_ROBIN, CONF_BALANCE_LEAST_CONN };
+struct conf_backend {
+    char *name;
+    struct conf_place place;
+    struct conf_server *servers;
+    size_t server_count; /* at least one */
+    enum conf_balance balance;
+};
+
+struct conf_files {
+    char *name;
+    struct conf_place place, root_place;
+    char *root; /* absolute */
+    char **index;
+    size_t index_count;
+};
+
+/* As relay's enum relay_force, by name; a test holds the two to each other. */
+enum conf_relay { CONF_RELAY_AUTO, CONF_RELAY_SPLICE, CONF_RELAY_SENDFILE, CONF_RELAY_MMAP, CONF_RELAY_COPY };
+
+struct conf_listener {
+    char *name;
+    struct conf_place place;
+    struct conf_address address;
+    const struct conf_tls *tls;         /* NULL: plain */
+    const struct conf_backend *backend; /* exactly one of backend and files is set */
+    const struct conf_files *files;
+    enum conf_relay relay;
+    struct conf_place relay_place;
+    bool require_zero_copy;
+    struct conf_timeouts timeouts; /* the global ones where the listener says nothing */
+};
+
+enum conf_log_to { CONF_LOG_OFF, CONF_LOG_STDERR, CONF_LOG_STDOUT, CONF_LOG_FILE };
+
+struct conf {
+    char *file; /* NULL: made in memory (conf_new) */
+    unsigned workers; /* 0: one per CPU */
+    char *user, *group; /* NULL: stay */
+    struct conf_place user_place, group_place;
+    char **capabilities; /* kept after the change of user, "net_bind_service" by default */
+    size_t capability_count;
+    struct conf_place capabilities_place;
+    struct {
+        enum conf_log_to access;
+        char *path; /* for FILE */
+        struct conf_place place;
+    } log;
+    bool has_admin;
+    struct conf_address admin;
+    struct conf_timeouts timeouts;
+    uint64_t pipe_size; /* bytes asked of each splice pipe, default 1 MiB */
+    struct conf_tls *tls;
+    size_t tls_count;
+    struct conf_backend *backends;
+    size_t backend_count;
+    struct conf_files *files;
+    size_t files_count;
+    struct conf_listener *listeners;
+    size_t listener_count;
+};
+
+/* Reads, checks the grammar, types, ranges and cross-references within the configuration (unknown backend, two
+ * listeners on one address, a root that isn't a directory, a forced mode that the kind of listener can never
+ * have ...). Certificates are only checked to be named; proxy checks them with certs. NULL: problems has at
+ * least one entry. With problems added but a result returned: never. */
+struct conf *conf_load(const char *path, struct conf_problems *problems);
+
+/* As conf_load, from text in libconfig syntax; `name` stands for the file in messages, relative paths are
+ * relative to `directory`. For `serve`, `relay`, `demo` and tests. */
+struct conf *conf_load_text(const char *text, const char *name, const char *directory,
+                            struct conf_problems *problems);
+void conf_free(struct conf *conf);
+
+/* Keys that a reload can't change (workers, user, group, capabilities, pipe_size): each that differs is added
+ * to problems. true: none does. */
+bool conf_reloadable(const struct conf *old, const struct conf *fresh, struct conf_problems *problems);

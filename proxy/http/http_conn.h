@@ -1,0 +1,72 @@
+/* One HTTP/1.1 connection: reads requests, asks a handler for the answer, sends it, keeps alive. Serves files
+ * and the admin pages alike. The only HTTP server of the project (RFC 9110, RFC 9112).
+ * Refuses to know what a path means (the handler does) and who listens. Belongs to one worker. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/report.h"
+#include "relay/endpoint.h"
+#include "relay/flow.h"
+
+struct http_conn;
+struct http_request;  /* request.h */
+struct http_exchange; /* one request and its answer to be */
+
+/* Answers one request through exactly one http_respond_* call, now or later (opening a file may take time).
+ * `cancel` is called if the connection ends first: the handler must then not answer any more. */
+struct http_handler {
+    void (*handle)(void *arg, const struct http_request *request, struct http_exchange *exchange);
+    void (*cancel)(void *arg, struct http_exchange *exchange);
+    void *arg;
+};
+
+struct http_file {
+    int fd;        /* taken */
+    uint64_t size; /* of the whole file */
+    int64_t mtime; /* seconds */
+    uint64_t inode, mtime_ns;
+    bool is_regular;
+    const char *content_type; /* static, charset included */
+};
+
+/* A file: conditionals, ranges, validators and HEAD are worked out here. */
+void http_respond_file(struct http_exchange *exchange, const struct http_file *file);
+/* A body made in memory (copied). status 200 for pages, errors otherwise; extra_headers: whole lines, each
+ * ending in CRLF, or NULL. */
+void http_respond_memory(struct http_exchange *exchange, int status, const char *content_type,
+                         const char *extra_headers, const void *body, size_t size);
+/* A small error page of that status (400 ... 505); extra_headers as above (Location, Allow). */
+void http_respond_status(struct http_exchange *exchange, int status, const char *extra_headers);
+/* For the handler's own state between handle and its answer. */
+void http_exchange_set_data(struct http_exchange *exchange, void *data);
+void *http_exchange_data(const struct http_exchange *exchange);
+
+enum http_end { HTTP_END_CLOSED, HTTP_END_RESET, HTTP_END_TIMEOUT };
+
+struct http_conn_options {
+    struct loop *loop;
+    struct endpoint *client; /* borrowed; handshake done; on_ready is taken over */
+    struct http_handler handler;
+    struct relay_policy policy;
+    struct relay_counters *counters[2];
+    /* Template: listener, client, target and TLS are copied into each response's report. */
+    const struct report *report;
+    uint32_t header_ms, idle_ms, linger_ms;
+    /* One response has ended, also a broken one. May be NULL (admin). */
+    void (*on_response)(void *arg, const struct report *report);
+    /* The connection is over: from the event loop, never before http_conn_start returns; the client endpoint is
+     * closed. Free it within or later. */
+    void (*on_end)(void *arg, enum http_end end);
+    void *arg;
+};
+
+struct http_conn *http_conn_start(const struct http_conn_options *options); /* NULL: out of memory */
+/* At any time; the endpoint stays as it is. on_end will not run. */
+void http_conn_free(struct http_conn *conn);
+/* No further request after the one under way; an idle connection ends at once. */
+void http_conn_drain(struct http_conn *conn);
+/* The response under way, for /connections.json; false: idle. */
+bool http_conn_report(const struct http_conn *conn, struct report *report);

@@ -1,0 +1,51 @@
+/* What is known of one connection (proxy) or one response (files, admin): the record behind the access log and
+ * /connections.json. A flat value: it can be posted to another thread as it is.
+ * Refuses to know where it goes (log.h, admin/). */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "relay/flow.h"
+#include "relay/session.h"
+
+enum report_closed_by { CLOSED_BY_CLIENT, CLOSED_BY_SERVER, CLOSED_BY_SLUICE };
+
+enum report_outcome {
+    OUTCOME_OPEN,      /* still going: only in /connections.json */
+    OUTCOME_COMPLETE,
+    OUTCOME_RESET,     /* a side reset or broke, passed on to the other */
+    OUTCOME_TRUNCATED, /* the source ended short: a file that shrank, TLS without close_notify */
+    OUTCOME_TIMEOUT,
+    OUTCOME_REFUSED,   /* the policy forbids what is possible; `detail` has the reason's name */
+    OUTCOME_NO_SERVER, /* no server of the backend could be reached */
+    OUTCOME_HANDSHAKE, /* TLS handshake failed; `detail` says why */
+    OUTCOME_BAD_REQUEST,
+    OUTCOME_STOPPED,   /* drain deadline or SIGQUIT */
+};
+const char *report_outcome_name(enum report_outcome outcome);
+const char *report_closed_by_name(enum report_closed_by closed_by);
+
+struct report {
+    uint64_t id;           /* unique in this process */
+    struct timespec began; /* CLOCK_REALTIME */
+    uint64_t duration_ms;
+    char listener[64];
+    char client[80];  /* "127.0.0.1:40312", "[::1]:9", "unix:" */
+    char target[256]; /* server address for a proxy; files:NAME or admin otherwise; "" not chosen yet */
+    char request[512]; /* "GET /x HTTP/1.1", cut at the end if longer; "" where there is none */
+    int status;        /* 0: none */
+    enum report_closed_by closed_by;
+    enum report_outcome outcome;
+    char detail[160]; /* a word or sentence on the outcome; "" none */
+    bool has_tls;
+    char tls_version[16], tls_cipher[64], tls_sni[256];
+    struct flow_report directions[2]; /* by enum session_direction */
+};
+
+/* DESIGN 4's object (plus "id", "outcome" and, where set, "detail"). A new reference; NULL: out of memory. */
+json_t *report_to_json(const struct report *report);
+/* {"bytes","user_bytes","kernel_bytes","head_bytes","segments":[...]}: also used by /status.json. */
+json_t *report_direction_to_json(const struct flow_report *direction);

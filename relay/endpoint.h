@@ -1,0 +1,96 @@
+/* One end of a flow: a socket, a TLS socket, a range of a file, or memory; what it can do, and the little
+ * that differs between them for a reader or writer in user space.
+ * The movers read the fields; everyone else changes them through these functions only. Belongs to one worker. */
+#pragma once
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "relay/loop.h"
+#include "relay/plan.h"
+
+struct tls_conn;
+
+enum endpoint_kind {
+    ENDPOINT_SOCKET, /* TCP or UNIX stream */
+    ENDPOINT_TLS,    /* the same with a tls_conn on it, handshake done */
+    ENDPOINT_FILE,
+    ENDPOINT_MEMORY,
+};
+
+enum io_status {
+    IO_OK,     /* *n bytes moved, at least one */
+    IO_AGAIN,  /* not now; readable or writable was cleared, the next edge sets it again */
+    IO_EOF,    /* complete end of the source */
+    IO_BROKEN, /* reset, protocol error, truncation: errno says which (EPROTO: TLS; ENODATA: cut short) */
+};
+
+/* Asked before bytes [offset, offset + length) of a file source are sent: true, they can be had without
+ * waiting for a disk; false, the owner will call flow_step() again once they can (DESIGN 5: nothing on a
+ * worker blocks). NULL: always ready. */
+typedef bool endpoint_fill_fn(void *arg, uint64_t offset, size_t length);
+
+struct endpoint {
+    enum endpoint_kind kind;
+    int fd; /* owned; -1 once closed, and for memory */
+    struct loop *loop;
+
+    /* SOCKET and TLS */
+    struct event event; /* EV_ET | EV_READ | EV_WRITE | EV_PERSIST, registered once */
+    void (*on_ready)(void *arg);
+    void *on_ready_arg;
+    bool readable, writable; /* set by edges, cleared by IO_AGAIN; both true at the start */
+    bool read_wants_write;   /* TLS: SSL_read is waiting for the socket to be writable */
+    bool write_wants_read;
+    bool suspect;            /* an edge that may be an error: see endpoint_check */
+    struct tls_conn *tls;    /* owned */
+
+    /* FILE and MEMORY: what is left is [offset, end) */
+    uint64_t offset, end;
+    const uint8_t *data;
+    bool not_regular;
+    endpoint_fill_fn *fill;
+    void *fill_arg;
+};
+
+/* Takes a connected or connecting non-blocking stream socket: sets TCP_NODELAY and SO_OOBINLINE where they
+ * apply and registers its event. 0, or -1 and errno; then fd is still the caller's. */
+int endpoint_open_socket(struct endpoint *ep, struct loop *loop, int fd) __attribute__((warn_unused_result));
+
+/* Turns a SOCKET into TLS; takes tls (its handshake may still be to do). */
+void endpoint_set_tls(struct endpoint *ep, struct tls_conn *tls);
+
+/* Bytes [offset, end) of fd, which it takes. is_regular: S_ISREG. */
+void endpoint_open_file(struct endpoint *ep, struct loop *loop, int fd, uint64_t offset, uint64_t end,
+                        bool is_regular);
+/* data is borrowed until the flow is done. */
+void endpoint_open_memory(struct endpoint *ep, struct loop *loop, const void *data, size_t size);
+
+/* Who is called at an edge, from the event loop, never from within an endpoint function. Edges that came
+ * before are remembered in readable and writable but not told again: at a hand-over, step once yourself. */
+void endpoint_on_ready(struct endpoint *ep, void (*on_ready)(void *arg), void *arg);
+
+/* One read or write in user space; counts system calls. Never blocks. */
+enum io_status endpoint_read(struct endpoint *ep, void *buffer, size_t size, size_t *n);
+/* more: MSG_MORE, only when a body follows at once (kernel.md 2: otherwise held back 200 ms). */
+enum io_status endpoint_write(struct endpoint *ep, const void *data, size_t size, bool more, size_t *n);
+
+/* Ends the sink's stream after everything was written: SHUT_WR, or close_notify on TLS (SHUT_WR there would
+ * cut off what kTLS still holds). IO_OK, IO_AGAIN or IO_BROKEN. */
+enum io_status endpoint_shutdown_write(struct endpoint *ep);
+
+/* SO_ERROR of a socket that had a suspicious edge and isn't being read just now: a reset must be noticed
+ * under back-pressure too. 0, or the errno. At most one system call an edge. */
+int endpoint_check(struct endpoint *ep);
+
+/* Closes without ceremony: event, TLS and descriptor. What the kernel still holds of a plain socket is
+ * delivered; of kTLS it may be cut (use linger.h). Harmless on a closed endpoint. */
+void endpoint_close(struct endpoint *ep);
+/* Closes so that the peer sees a reset (SO_LINGER 0). */
+void endpoint_reset(struct endpoint *ep);
+
+/* How plan sees this end, as a source or as a sink. */
+struct plan_side endpoint_plan_source(const struct endpoint *ep);
+struct plan_side endpoint_plan_sink(const struct endpoint *ep);

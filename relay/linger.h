@@ -1,0 +1,22 @@
+/* An orderly close: keeps a socket until its peer has everything, then closes it.
+ * close() with unread input in the socket makes the kernel send a reset that overtakes what was sent; and on
+ * kTLS, close() and SHUT_WR cut off records that are only partly queued (kernel.md 3). So: close_notify where
+ * there is TLS, wait for SIOCOUTQ == 0 or the peer's FIN, read and drop what still comes, then close; under a
+ * deadline, after which the peer is reset if it hasn't taken everything. Belongs to one worker. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "relay/endpoint.h"
+
+struct linger;
+
+/* Takes over ep's fd and TLS (ep is closed afterwards in the sense of endpoint_close). Everything the caller
+ * had to say must have been written. on_end (may be NULL) runs once, from the event loop, never before this
+ * returns; delivered: the peer has everything. NULL: out of memory; ep was reset. */
+struct linger *linger_start(struct endpoint *ep, uint64_t timeout_ms, void (*on_end)(void *arg, bool delivered),
+                            void *arg);
+
+/* Ends it now: resets what isn't delivered. on_end will not run. */
+void linger_cancel(struct linger *linger);

@@ -1,0 +1,64 @@
+/* What the flows of one worker share: the event_base, a run queue, the copy buffer, the pipe pool and the
+ * count of system calls. One loop a worker; every function here is called on that worker's thread only.
+ * Refuses to know listeners, connections and configuration. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "relay/counters.h"
+
+struct event_base;
+struct event;
+struct pipe_pool;
+
+/* Work to be resumed on the next turn of the loop. libevent runs a re-activated callback before it looks at
+ * other descriptors (measured: event_active() on oneself starves the loop), hence a queue of our own behind a
+ * zero timer: everyone else gets a turn in between. Embed it; zero-initialise; set `run`. */
+struct loop_task {
+    TAILQ_ENTRY(loop_task) link;
+    void (*run)(struct loop_task *task);
+    bool queued; /* owned by loop.c */
+};
+TAILQ_HEAD(loop_task_list, loop_task);
+
+struct loop_options {
+    struct event_base *base; /* borrowed; outlives the loop */
+    size_t pipe_size;        /* bytes asked of each pipe; 0: LOOP_PIPE_SIZE */
+    size_t copy_size;        /* bytes of the shared copy buffer; 0: LOOP_COPY_SIZE */
+};
+#define LOOP_PIPE_SIZE (1u << 20)
+#define LOOP_COPY_SIZE (256u << 10)
+
+struct loop {
+    struct event_base *base;
+    struct event *turn; /* the zero timer */
+    struct loop_task_list tasks;
+    struct loop_task_list graveyard;
+    uint8_t *copy_buffer; /* cache-hot scratch; contents are nobody's between two calls into relay */
+    size_t copy_size;
+    struct pipe_pool *pipes;
+    struct relay_syscalls syscalls;
+};
+
+/* NULL and errno on failure. */
+struct loop *loop_new(const struct loop_options *options);
+/* Runs what is left of the deferred frees. No flow, endpoint or queued task may be left. NULL: nothing. */
+void loop_free(struct loop *loop);
+
+/* Runs task->run on the next turn, once. Queueing a queued task does nothing. */
+void loop_queue(struct loop *loop, struct loop_task *task);
+void loop_unqueue(struct loop *loop, struct loop_task *task);
+
+/* As loop_queue, for tasks that free the object they are embedded in: they run on the next turn after all
+ * ordinary tasks, when no callback of that object can be on the stack. */
+void loop_bury(struct loop *loop, struct loop_task *task);
+
+/* Milliseconds of CLOCK_MONOTONIC_COARSE (4 ms resolution at worst; no system call). */
+uint64_t loop_now_ms(void);
+
+static inline void loop_count(struct loop *loop, enum relay_syscall call)
+{
+    relay_counter_add(&loop->syscalls.count[call], 1);
+}

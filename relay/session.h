@@ -1,0 +1,46 @@
+/* Two flows between a client and a server: half-close each way, resets passed on, one end.
+ * Belongs to one worker. Refuses to know how the ends were come by, and time-outs (the owner's, see
+ * session_last_activity). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "relay/endpoint.h"
+#include "relay/flow.h"
+
+struct session;
+
+enum session_direction { SESSION_TO_SERVER, SESSION_TO_CLIENT };
+
+enum session_side { SESSION_CLIENT, SESSION_SERVER, SESSION_NEITHER };
+
+struct session_end {
+    enum session_side closed_by; /* whose end or error came first; NEITHER: refused by policy */
+    enum flow_end end;           /* COMPLETE: both directions ended cleanly. Else what went wrong */
+    int error;                   /* its errno, 0 where there is none */
+    enum relay_reason refusal;   /* end is REFUSED */
+};
+
+struct session_options {
+    struct loop *loop;
+    struct endpoint *client, *server;      /* borrowed; on_ready is taken over */
+    struct relay_policy policy;
+    struct relay_counters *counters[2];    /* by direction */
+    /* Once, when both directions are done, from the event loop, never before session_start returns. On a clean
+     * end both streams are shut down and the endpoints are open still (linger, then close). After a loss both
+     * endpoints have been reset and closed. The session may be freed within. */
+    void (*on_end)(void *arg, const struct session_end *end);
+    void *arg;
+};
+
+/* Starts moving on the next turn of the loop. NULL: out of memory; nothing was taken. */
+struct session *session_start(const struct session_options *options);
+
+/* Frees it at any time; on_end will not run after this. The endpoints stay as they are (reset or close them). */
+void session_free(struct session *session);
+
+/* loop_now_ms() of the last turn that moved a byte. */
+uint64_t session_last_activity(const struct session *session);
+
+struct flow *session_flow(const struct session *session, enum session_direction direction);

@@ -1,0 +1,68 @@
+/* One TLS connection over a non-blocking socket: handshake, reading and writing, whether the kernel took over
+ * (kTLS), and an orderly close. Drives the SSL object itself: bufferevents keep a moving write buffer, which
+ * with kTLS TX sends stale memory (kernel.md 4).
+ * Refuses to know certificates, names and policy: it gets a ready SSL_CTX. Belongs to one worker. */
+#pragma once
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "relay/mode.h"
+
+struct tls_conn;
+
+enum tls_status {
+    TLS_DONE,       /* the call did something (*n bytes where it has n) */
+    TLS_WANT_READ,  /* not now: until the socket is readable */
+    TLS_WANT_WRITE, /* not now: until the socket is writable */
+    TLS_CLOSED,     /* the peer's close_notify: a complete end */
+    TLS_TRUNCATED,  /* FIN without close_notify: bytes may be missing */
+    TLS_BROKEN,     /* protocol error or reset; tls_conn_error() says which */
+};
+
+/* A server-side connection on fd (borrowed, connected, non-blocking). Takes a reference to ctx. ktls_wanted
+ * tells whether the configuration wants kTLS: it only decides the reason told (ktls_off against ktls_kernel);
+ * the context carries SSL_OP_ENABLE_KTLS or not. NULL: out of memory. */
+struct tls_conn *tls_conn_new(SSL_CTX *ctx, int fd, bool ktls_wanted);
+void tls_conn_free(struct tls_conn *tls); /* does not close fd, sends nothing */
+
+enum tls_status tls_conn_handshake(struct tls_conn *tls);
+
+/* Reads decrypted bytes. With kTLS RX OpenSSL reads whole records from the kernel. */
+enum tls_status tls_conn_read(struct tls_conn *tls, void *buffer, size_t size, size_t *n);
+
+/* Encrypts in user space and writes. Precondition: !tls_conn_ktls_tx(): there, plain send(), sendfile() and
+ * splice() on the descriptor are right (kernel.md 4), and SSL_write is never called, so no stale buffer.
+ * After TLS_WANT_WRITE the next call must begin with the same bytes (from any address). */
+enum tls_status tls_conn_write(struct tls_conn *tls, const void *data, size_t size, size_t *n);
+
+/* Queues close_notify. TLS_DONE once it is with the kernel; TLS_WANT_WRITE: call again when writable. The
+ * caller then waits until the kernel has sent everything (linger.h) before it closes. */
+enum tls_status tls_conn_close_notify(struct tls_conn *tls);
+
+/* The next record of a kTLS RX source isn't known to be data (splice said EINVAL or 0): look. TLS_WANT_READ:
+ * there is none (an empty record was consumed). TLS_DONE: a handshake record was handled; go on.
+ * TLS_CLOSED, TLS_TRUNCATED, TLS_BROKEN as above. *n: payload bytes that were read into buffer instead. */
+enum tls_status tls_conn_read_control(struct tls_conn *tls, void *buffer, size_t size, size_t *n);
+
+/* Bytes decrypted and waiting inside OpenSSL. */
+size_t tls_conn_pending(const struct tls_conn *tls);
+
+/* After the handshake: who en- and decrypts, and when it is USER, why. */
+bool tls_conn_ktls_tx(const struct tls_conn *tls);
+bool tls_conn_ktls_rx(const struct tls_conn *tls);
+enum relay_reason tls_conn_tx_reason(const struct tls_conn *tls);
+enum relay_reason tls_conn_rx_reason(const struct tls_conn *tls);
+
+/* For logs; "" before the handshake. Valid as long as the connection. */
+const char *tls_conn_version(const struct tls_conn *tls); /* "TLSv1.2", "TLSv1.3" */
+const char *tls_conn_cipher(const struct tls_conn *tls);  /* the IANA name, TLS_AES_128_GCM_SHA256 */
+const char *tls_conn_sni(const struct tls_conn *tls);
+const char *tls_conn_error(const struct tls_conn *tls); /* why TLS_BROKEN or TLS_TRUNCATED, in words */
+uint64_t tls_conn_handshake_rx(const struct tls_conn *tls); /* bytes on the wire until the handshake was done */
+uint64_t tls_conn_handshake_tx(const struct tls_conn *tls);
+
+/* Whether this kernel has the TLS ULP (asked once, on a loopback socket pair; thread-safe). */
+bool tls_kernel_has_ktls(void);
