@@ -1,6 +1,6 @@
-/* What is known of one connection (proxy) or one response (files, admin): the record behind the access log and
- * /connections.json. A flat value: it can be posted to another thread as it is.
- * Refuses to know where it goes (log.h, admin/). */
+/* What is known of one connection (proxy) or one response (files, admin): the record behind the access log
+ * and /connections.json. A flat value: it can be posted to another thread as it is. Refuses to know where it
+ * goes (log.h, admin/). */
 #pragma once
 
 #include <jansson.h>
@@ -14,7 +14,7 @@
 enum report_closed_by { CLOSED_BY_CLIENT, CLOSED_BY_SERVER, CLOSED_BY_SLUICE };
 
 enum report_outcome {
-    OUTCOME_OPEN,      /* still going: only in /connections.json */
+    OUTCOME_OPEN, /* still going: only in /connections.json */
     OUTCOME_COMPLETE,
     OUTCOME_RESET,     /* a side reset or broke, passed on to the other */
     OUTCOME_TRUNCATED, /* the source ended short: a file that shrank, TLS without close_notify */
@@ -23,7 +23,7 @@ enum report_outcome {
     OUTCOME_NO_SERVER, /* no server of the backend could be reached */
     OUTCOME_HANDSHAKE, /* TLS handshake failed; `detail` says why */
     OUTCOME_BAD_REQUEST,
-    OUTCOME_STOPPED,   /* drain deadline or SIGQUIT */
+    OUTCOME_STOPPED, /* drain deadline or SIGQUIT */
 };
 const char *report_outcome_name(enum report_outcome outcome);
 const char *report_closed_by_name(enum report_closed_by closed_by);
@@ -33,8 +33,8 @@ struct report {
     struct timespec began; /* CLOCK_REALTIME */
     uint64_t duration_ms;
     char listener[64];
-    char client[80];  /* "127.0.0.1:40312", "[::1]:9", "unix:" */
-    char target[256]; /* server address for a proxy; files:NAME or admin otherwise; "" not chosen yet */
+    char client[80];   /* "127.0.0.1:40312", "[::1]:9", "unix:" */
+    char target[256];  /* server address for a proxy; files:NAME or admin otherwise; "" not chosen yet */
     char request[512]; /* "GET /x HTTP/1.1", cut at the end if longer; "" where there is none */
     int status;        /* 0: none */
     enum report_closed_by closed_by;

@@ -10,9 +10,9 @@
 
 /* One listener on one worker. */
 struct listener_stats {
-    _Atomic uint64_t connections_total; /* accepted */
-    _Atomic uint64_t connections;       /* open now */
-    _Atomic uint64_t accept_paused;     /* times accepting stopped for want of descriptors */
+    _Atomic uint64_t connections_total;  /* accepted */
+    _Atomic uint64_t connections;        /* open now */
+    _Atomic uint64_t accept_paused;      /* times accepting stopped for want of descriptors */
     struct relay_counters directions[2]; /* by enum session_direction */
 };
 

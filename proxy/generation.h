@@ -1,0 +1,71 @@
+/* A generation: everything that serving needs, built from one conf and never changed afterwards; the only
+ * translator from conf to runtime. Reference-counted: a connection pins the one it began with, so a reload
+ * never changes the rules under it. Refuses to know sockets, workers and threads. Readable from any thread
+ * that holds a reference. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "proxy/backend.h"
+#include "proxy/http/http_conn.h"
+#include "proxy/stats_registry.h"
+#include "relay/mode.h"
+
+struct cert_store;
+struct http_files;
+struct ticket_keys;
+
+#define GENERATION_ADMIN "admin"   /* the admin listener's name */
+#define GENERATION_ADDRESS_MAX 128 /* "unix:" and sun_path fit */
+
+enum listener_kind { LISTENER_PROXY, LISTENER_FILES, LISTENER_ADMIN };
+
+struct generation_listener {
+    const char *name; /* as configured, or GENERATION_ADMIN */
+    enum listener_kind kind;
+    const struct conf_address *wanted; /* as configured */
+    char
+        address[GENERATION_ADDRESS_MAX]; /* as bound: the real port; set before the generation is published */
+    struct relay_policy policy;
+    struct conf_timeouts timeouts;
+    struct cert_store *certs; /* NULL: plain */
+    enum conf_ktls ktls;
+    struct backend *backend;     /* PROXY */
+    struct http_handler handler; /* FILES and ADMIN */
+    char target[256];            /* for reports: "files:NAME", "admin"; "" for a proxy until it has dialled */
+    const struct stats_listener *stats;
+};
+
+struct generation {
+    _Atomic unsigned references;
+    uint64_t number;                       /* 1, 2, ... by reload */
+    struct conf *conf;                     /* owned */
+    struct generation_listener *listeners; /* in the order of the conf; admin, if there is one, last */
+    size_t listener_count;
+    struct backend *backends;
+    size_t backend_count;
+    struct cert_store **stores; /* two per tls block: with and without ALPN http/1.1; NULL where unused */
+    struct http_files **files;  /* by conf->files */
+};
+
+struct generation_options {
+    struct conf *conf; /* taken on success */
+    uint64_t number;
+    unsigned worker_count;
+    struct stats_registry *registry;  /* borrowed, outlives the generation */
+    struct ticket_keys *tickets;      /* likewise; NULL: no session tickets */
+    const struct http_handler *admin; /* NULL: checking only */
+    bool require_ktls;                /* hold ktls = "require" against this kernel (not for `check`) */
+};
+
+/* NULL: problems says why, FILE:LINE and key included (a certificate that can't be read ...). */
+struct generation *generation_new(const struct generation_options *options, struct conf_problems *problems);
+struct generation *generation_ref(struct generation *generation); /* any thread */
+void generation_unref(struct generation *generation);             /* any thread; NULL: nothing */
+
+/* NULL: no such listener. */
+const struct generation_listener *generation_find(const struct generation *generation, const char *name);
