@@ -1,0 +1,42 @@
+/* `sluice probe [--json]`: tries what this host can do and shows it.
+ * Refuses to know configuration: the findings are the host's. */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "proxy/commands.h"
+#include "proxy/probe.h"
+
+int command_probe(int argc, char **argv)
+{
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
+    struct probe probe;
+    bool json = false;
+    json_t *root;
+    int option, status = 0;
+
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option != 'j')
+            return 2;
+        json = true;
+    }
+    if (optind != argc) {
+        fprintf(stderr, "sluice probe: unexpected argument: %s\n", argv[optind]);
+        return 2;
+    }
+    probe_run(&probe, 0);
+    if (!json) {
+        probe_print(&probe, stdout);
+    } else {
+        root = probe_to_json(&probe);
+        if (root == NULL || json_dumpf(root, stdout, JSON_INDENT(2)) == -1)
+            status = 1;
+        json_decref(root);
+        putchar('\n');
+    }
+    if (fflush(stdout) == EOF || ferror(stdout)) {
+        perror("sluice probe: standard output");
+        status = 1;
+    }
+    return status;
+}

@@ -1,0 +1,285 @@
+/* Runs relay's plan over every pair of ends that a listener can come to have.
+ * Refuses to know sockets and certificates. */
+#include "proxy/plan_report.h"
+
+#include <string.h>
+
+#include "relay/plan.h"
+
+/* Per cipher one, and one for the connection that the kernel refuses although it could. */
+#define SIDES_MAX (PROBE_CIPHER_COUNT + 1)
+
+struct sides {
+    struct plan_side items[SIDES_MAX];
+    size_t count;
+};
+
+/* One line of the report in the making: first come, best case. */
+struct entry {
+    enum relay_crypto source_crypto, sink_crypto;
+    enum relay_mode modes[RELAY_MODE_COUNT];
+    enum relay_reason reasons[RELAY_REASON_COUNT], refusals[RELAY_REASON_COUNT];
+    size_t mode_count, reason_count, refusal_count;
+};
+
+struct entries {
+    struct entry items[RELAY_CRYPTO_COUNT * RELAY_CRYPTO_COUNT];
+    size_t count;
+};
+
+static void add_side(struct sides *sides, const struct plan_side *side)
+{
+    for (size_t i = 0; i < sides->count; i++) {
+        const struct plan_side *have = &sides->items[i];
+
+        if (have->crypto == side->crypto && have->user_reason == side->user_reason)
+            return;
+    }
+    sides->items[sides->count++] = *side;
+}
+
+/* What the client's end can be under this TLS version, over all its ciphers. */
+static struct sides tls_sides(const struct probe_ktls ciphers[PROBE_CIPHER_COUNT], enum conf_ktls wanted,
+                              bool transmit)
+{
+    struct sides sides = {.count = 0};
+    bool some = false;
+
+    if (wanted == CONF_KTLS_OFF) {
+        add_side(&sides, &(struct plan_side){PLAN_SOCKET, RELAY_CRYPTO_USER, RELAY_REASON_KTLS_OFF});
+        return sides;
+    }
+    for (int cipher = 0; cipher < PROBE_CIPHER_COUNT; cipher++) {
+        const struct probe_ktls *ktls = &ciphers[cipher];
+        struct plan_side side = {.kind = PLAN_SOCKET, .crypto = RELAY_CRYPTO_KTLS};
+
+        if (!ktls->handshake)
+            continue;
+        if (transmit ? !ktls->tx : !ktls->rx) {
+            side.crypto = RELAY_CRYPTO_USER;
+            side.user_reason = transmit ? ktls->tx_reason : ktls->rx_reason;
+        }
+        some = some || side.crypto == RELAY_CRYPTO_KTLS;
+        add_side(&sides, &side);
+    }
+    /* Kernel fact: a client that half-closed during the handshake leaves a socket that the kernel won't take
+     * over, so a connection of its own may lack what the version has. */
+    if (some)
+        add_side(&sides, &(struct plan_side){PLAN_SOCKET, RELAY_CRYPTO_USER, RELAY_REASON_KERNEL_REFUSED});
+    if (sides.count == 0)
+        add_side(&sides, &(struct plan_side){PLAN_SOCKET, RELAY_CRYPTO_USER, RELAY_REASON_KTLS_CIPHER});
+    return sides;
+}
+
+static struct entry *find_entry(struct entries *entries, enum relay_crypto source, enum relay_crypto sink)
+{
+    struct entry *entry;
+
+    for (size_t i = 0; i < entries->count; i++) {
+        entry = &entries->items[i];
+        if (entry->source_crypto == source && entry->sink_crypto == sink)
+            return entry;
+    }
+    entry = &entries->items[entries->count++];
+    *entry = (struct entry){.source_crypto = source, .sink_crypto = sink};
+    return entry;
+}
+
+static void add_reason(enum relay_reason *reasons, size_t *count, enum relay_reason reason)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (reasons[i] == reason)
+            return;
+    }
+    reasons[(*count)++] = reason;
+}
+
+static void add_choice(struct entries *entries, const struct plan_choice *choice)
+{
+    struct entry *entry = find_entry(entries, choice->source_crypto, choice->sink_crypto);
+
+    if (choice->refused) {
+        add_reason(entry->refusals, &entry->refusal_count, choice->reason);
+        return;
+    }
+    add_reason(entry->reasons, &entry->reason_count, choice->reason);
+    for (size_t i = 0; i < entry->mode_count; i++) {
+        if (entry->modes[i] == choice->mode)
+            return;
+    }
+    entry->modes[entry->mode_count++] = choice->mode;
+}
+
+/* must_ktls: `ktls = "require"`, so that a client's end without it is never used. */
+static void add_pair(struct entries *entries, const struct plan_side *source, const struct plan_side *sink,
+                     const struct relay_policy *policy, bool must_ktls)
+{
+    struct plan_choice choices[PLAN_CHOICES_MAX];
+    size_t count = plan_enumerate(source, sink, policy, choices, PLAN_CHOICES_MAX);
+
+    for (size_t i = 0; i < count; i++) {
+        if (must_ktls && sink->crypto == RELAY_CRYPTO_USER) {
+            choices[i].refused = true;
+            choices[i].reason = sink->user_reason;
+        }
+        add_choice(entries, &choices[i]);
+    }
+}
+
+static json_t *reasons_to_json(const enum relay_reason *reasons, size_t count)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(array, json_string(relay_reason_name(reasons[i])));
+    return array;
+}
+
+static json_t *modes_to_json(const enum relay_mode *modes, size_t count)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(array, json_string(relay_mode_name(modes[i])));
+    return array;
+}
+
+/* Where in the report an entry belongs. */
+struct heading {
+    const char *listener, *route, *tls_version, *direction;
+};
+
+static void append_entries(json_t *report, const struct heading *heading, const struct entries *entries)
+{
+    for (size_t i = 0; i < entries->count; i++) {
+        const struct entry *entry = &entries->items[i];
+
+        json_array_append_new(
+            report, json_pack("{s:s, s:s, s:s?, s:s, s:o, s:s, s:s, s:o, s:o}", "listener", heading->listener,
+                              "route", heading->route, "tls_version", heading->tls_version, "direction",
+                              heading->direction, "modes", modes_to_json(entry->modes, entry->mode_count),
+                              "source_crypto", relay_crypto_name(entry->source_crypto), "sink_crypto",
+                              relay_crypto_name(entry->sink_crypto), "reasons",
+                              reasons_to_json(entry->reasons, entry->reason_count), "refusals",
+                              reasons_to_json(entry->refusals, entry->refusal_count)));
+    }
+}
+
+static const struct plan_side plain_socket = {PLAN_SOCKET, RELAY_CRYPTO_NONE, RELAY_REASON_PASSTHROUGH};
+static const struct plan_side plain_file = {PLAN_FILE, RELAY_CRYPTO_NONE, RELAY_REASON_PASSTHROUGH};
+static const struct plan_side memory = {PLAN_MEMORY, RELAY_CRYPTO_NONE, RELAY_REASON_PASSTHROUGH};
+
+static struct relay_policy listener_policy(const struct conf_listener *listener)
+{
+    static const enum relay_force forces[] = {
+        [CONF_RELAY_AUTO] = RELAY_AUTO,
+        [CONF_RELAY_SPLICE] = RELAY_FORCE_SPLICE,
+        [CONF_RELAY_SENDFILE] = RELAY_FORCE_SENDFILE,
+        [CONF_RELAY_MMAP] = RELAY_FORCE_MMAP,
+        [CONF_RELAY_COPY] = RELAY_FORCE_COPY,
+    };
+
+    return (struct relay_policy){.force = forces[listener->relay],
+                                 .require_zero_copy = listener->require_zero_copy};
+}
+
+/* One listener under one TLS version (or none). tx, rx: what the client's end can be as a sink and a source.
+ */
+static void report_listener(json_t *report, const struct conf_listener *listener, const char *tls_version,
+                            const struct sides *tx, const struct sides *rx)
+{
+    struct relay_policy policy = listener_policy(listener);
+    bool must_ktls = listener->tls != NULL && listener->tls->ktls == CONF_KTLS_REQUIRE;
+    struct entries to_client = {.count = 0}, to_server = {.count = 0};
+    struct heading heading = {
+        .listener = listener->name, .tls_version = tls_version, .direction = "to_client"};
+    char route[256];
+
+    snprintf(route, sizeof(route), "%s:%s", listener->files != NULL ? "files" : "proxy",
+             listener->files != NULL ? listener->files->name : listener->backend->name);
+    heading.route = route;
+    for (size_t i = 0; i < tx->count; i++) {
+        if (listener->files == NULL) {
+            add_pair(&to_client, &plain_socket, &tx->items[i], &policy, must_ktls);
+            continue;
+        }
+        add_pair(&to_client, &plain_file, &tx->items[i], &policy, must_ktls);
+        add_pair(&to_client, &memory, &tx->items[i], &policy, must_ktls);
+    }
+    append_entries(report, &heading, &to_client);
+    if (listener->files != NULL)
+        return;
+    for (size_t i = 0; i < rx->count; i++)
+        add_pair(&to_server, &rx->items[i], &plain_socket, &policy, false);
+    heading.direction = "to_server";
+    append_entries(report, &heading, &to_server);
+}
+
+json_t *plan_report_build(const struct conf *conf, const struct probe *probe)
+{
+    const struct sides plain = {.items = {plain_socket}, .count = 1};
+    json_t *report = json_array();
+
+    for (size_t i = 0; report != NULL && i < conf->listener_count; i++) {
+        const struct conf_listener *listener = &conf->listeners[i];
+
+        if (listener->tls == NULL) {
+            report_listener(report, listener, NULL, &plain, &plain);
+            continue;
+        }
+        for (int version = 0; version < PROBE_VERSION_COUNT; version++) {
+            struct sides tx = tls_sides(probe->ktls[version], listener->tls->ktls, true);
+            struct sides rx = tls_sides(probe->ktls[version], listener->tls->ktls, false);
+
+            report_listener(report, listener, probe_version_name(version), &tx, &rx);
+        }
+    }
+    return report;
+}
+
+/* "a, b" of a JSON array of strings; "-" of an empty one. */
+static void join(const json_t *array, char *text, size_t size)
+{
+    size_t length = 0, index;
+    const json_t *item;
+
+    snprintf(text, size, "-");
+    json_array_foreach(array, index, item)
+    {
+        int n =
+            snprintf(text + length, size - length, "%s%s", index > 0 ? ", " : "", json_string_value(item));
+
+        if (n < 0 || (size_t)n >= size - length)
+            return;
+        length += (size_t)n;
+    }
+}
+
+static const char *string_of(const json_t *entry, const char *key)
+{
+    const char *value = json_string_value(json_object_get(entry, key));
+
+    return value != NULL ? value : "-";
+}
+
+void plan_report_print(const json_t *report, FILE *stream)
+{
+    static const char row[] = "%-12s %-16s %-8s %-10s %-5s %-5s %-20s %s%s%s\n";
+    const json_t *entry;
+    size_t index;
+
+    fprintf(stream, row, "LISTENER", "ROUTE", "TLS", "DIRECTION", "FROM", "TO", "MODES", "REASONS", "", "");
+    json_array_foreach(report, index, entry)
+    {
+        char modes[64], reasons[512], refusals[512];
+        bool refuses = json_array_size(json_object_get(entry, "refusals")) > 0;
+
+        join(json_object_get(entry, "modes"), modes, sizeof(modes));
+        join(json_object_get(entry, "reasons"), reasons, sizeof(reasons));
+        join(json_object_get(entry, "refusals"), refusals, sizeof(refusals));
+        fprintf(stream, row, string_of(entry, "listener"), string_of(entry, "route"),
+                string_of(entry, "tls_version"), string_of(entry, "direction"),
+                string_of(entry, "source_crypto"), string_of(entry, "sink_crypto"), modes, reasons,
+                refuses ? "; refuses on: " : "", refuses ? refusals : "");
+    }
+}
