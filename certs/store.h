@@ -28,7 +28,7 @@ enum cert_fault { CERT_OK, CERT_FAULT_CERT, CERT_FAULT_KEY, CERT_FAULT_MISMATCH,
 struct cert_error {
     enum cert_fault fault;
     size_t index;   /* which of files */
-    char text[256]; /* "can't read: Permission denied", "does not match the certificate's public key" */
+    char text[512]; /* "PATH: can't read: Permission denied" */
 };
 
 /* NULL: *error says what and which. */
@@ -36,6 +36,13 @@ struct cert_store *cert_store_new(const struct cert_store_options *options, stru
 struct cert_store *cert_store_ref(struct cert_store *store); /* thread-safe */
 void cert_store_unref(struct cert_store *store);
 
+/* What an operator should know of files[index] though it was loaded (expired, not valid yet, without a DNS
+ * name, its key readable by everyone); "" if nothing. */
+const char *cert_store_warning(const struct cert_store *store, size_t index);
+
 /* The context for new server-side connections: TLS 1.2 and 1.3, AEAD suites only, no renegotiation, the
- * certificate chosen by SNI (exact name, then wildcard, then the default). Borrowed. */
+ * certificate chosen by SNI (exact name, then wildcard, then the default). Certificates for one name whose
+ * keys are of different types stand side by side, and the client's signature algorithms choose; of two of one
+ * type the first counts. Names are those of the SAN; the common name where there is none. Borrowed; the store
+ * outlives every connection made from it. */
 SSL_CTX *cert_store_context(const struct cert_store *store);

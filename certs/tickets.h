@@ -1,5 +1,5 @@
-/* Session-ticket keys: they belong to the process, are shared by every context and worker, rotate, and survive a
- * reload (kernel.md 4: a ticket of one context isn't resumed by another unless they share keys).
+/* Session-ticket keys: they belong to the process, are shared by every context and worker, rotate, and
+ * survive a reload (kernel.md 4: a ticket of one context isn't resumed by another unless they share keys).
  * Thread-safe. Key material: never logged, cleansed when freed. */
 #pragma once
 
@@ -15,5 +15,6 @@ struct ticket_keys *ticket_keys_new(void);
 void ticket_keys_free(struct ticket_keys *keys);
 /* Makes ctx use them. 0 or -1. keys outlive ctx. */
 int ticket_keys_install(struct ticket_keys *keys, SSL_CTX *ctx);
-/* A new current key once TICKET_ROTATE_SECONDS have passed since the last; `now` in seconds, monotonic. */
+/* A new current key once TICKET_ROTATE_SECONDS have passed since the last; `now` in seconds, monotonic. The
+ * first call only starts the clock. */
 void ticket_keys_rotate(struct ticket_keys *keys, uint64_t now);
