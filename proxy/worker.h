@@ -47,6 +47,9 @@ struct server *worker_server(const struct worker *worker);
 /* The loop itself belongs to the worker; its `syscalls` counters may be read from any thread. */
 struct loop *worker_loop(const struct worker *worker);
 
+/* The worker whose thread this is, NULL on any other: for handlers (http/) that aren't told. */
+struct worker *worker_self(void);
+
 /* --- On the worker's thread only --- */
 
 /* The generation it serves new connections by; borrowed, valid until the callback returns. NULL before the
