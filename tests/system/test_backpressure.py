@@ -1,0 +1,101 @@
+"""A reader that stalls stalls the writer: Sluice keeps little of what it can't pass on, and does not spin."""
+import time
+
+import pytest
+
+from support import records, streams
+from support.env import MIB, seconds, wait_until_still
+from support.payload import Payload
+
+RELAYS = ("auto", "splice", "copy")
+# Four socket buffers (at most 6 MiB to receive and 4 MiB to send, twice) and a pipe.
+IN_FLIGHT_MAX = 24 * MIB
+
+
+def idle_cpu(daemon, interval=0.5):
+    """CPU seconds used per second while nothing can move."""
+    before, start = daemon.cpu_seconds(), time.monotonic()
+    time.sleep(seconds(interval))
+    return (daemon.cpu_seconds() - before) / (time.monotonic() - start)
+
+
+@pytest.mark.parametrize("relay", RELAYS)
+def test_a_stalled_client_stalls_the_server(relay, proxy, backend):
+    payload, senders = Payload(64 * MIB), []
+
+    def serve(sock):
+        senders.append(streams.Sender(sock, payload))
+        senders[0].join()
+        return streams.receive(sock)
+
+    server = backend(serve)
+    daemon = proxy(server.address, listener={"relay": relay})
+    before = daemon.rss()
+    with daemon.connect("app", rcvbuf=4096) as sock:
+        streams.receive_exactly(sock, 1)
+        sent = wait_until_still(lambda: senders[0].sent, "the server to block")
+        assert sent < IN_FLIGHT_MAX, f"{sent} bytes left the server although nobody reads"
+        assert idle_cpu(daemon) < 0.1, "busy although nothing can move"
+        assert daemon.rss() - before < 8 * MIB, "buffers what the client doesn't read"
+        rest = streams.receive(sock)
+        assert rest.size == payload.size - 1 and rest.end == "eof", rest
+    record = daemon.wait_record()
+    records.check_plain_relay(record, "to_client", relay, payload.size)
+
+
+@pytest.mark.parametrize("relay", RELAYS)
+def test_a_stalled_server_stalls_the_client(relay, proxy, backend):
+    import threading
+    payload, go = Payload(64 * MIB), threading.Event()
+
+    def serve(sock):
+        go.wait(60)
+        return streams.receive(sock)
+
+    server = backend(serve, rcvbuf=4096)
+    daemon = proxy(server.address, listener={"relay": relay})
+    with daemon.connect("app") as sock:
+        sender = streams.Sender(sock, payload)
+        sent = wait_until_still(lambda: sender.sent, "the client to block")
+        assert sent < IN_FLIGHT_MAX
+        assert idle_cpu(daemon) < 0.1
+        go.set()
+        server.result(timeout=60).assert_all(payload)
+        assert sock.recv(1) == b""
+    records.check_plain_relay(daemon.wait_record(), "to_server", relay, payload.size)
+
+
+@pytest.mark.parametrize("relay", RELAYS)
+def test_slow_reader_gets_everything(relay, proxy, backend):
+    payload = Payload(3 * MIB)
+    server = backend(lambda sock: streams.converse(sock, payload))
+    daemon = proxy(server.address, listener={"relay": relay})
+    with daemon.connect("app", rcvbuf=2048) as sock:
+        streams.receive(sock, chunk=1500, on_data=lambda n: time.sleep(0.0001)).assert_all(payload)
+    records.check_plain_relay(daemon.wait_record(), "to_client", relay, payload.size)
+
+
+@pytest.mark.parametrize("relay", RELAYS)
+@pytest.mark.parametrize("step", [1, 100])
+def test_a_pipe_is_full_by_slots_not_bytes(step, relay, proxy, backend):
+    """Segments of a few bytes and a stalled sink: 16 of them fill a pipe's slots long before its bytes."""
+    from support.backends import trickle
+    payload, progress = Payload(20_000 * step if step > 1 else 20_000), []
+
+    def serve(sock):
+        progress.append(0)
+        trickle(sock, payload, step)
+        sock.shutdown(1)
+        return streams.receive(sock)
+
+    server = backend(serve)
+    daemon = proxy(server.address, listener={"relay": relay})
+    with daemon.connect("app", rcvbuf=2048) as sock:
+        first = streams.receive_exactly(sock, 1)
+        wait_until_still(lambda: daemon.connections(), "the relay to stall")
+        assert idle_cpu(daemon) < 0.1
+        streams.receive(sock, on_data=None)
+    record = daemon.wait_record()
+    assert first == payload.bytes()[:1]
+    records.check_plain_relay(record, "to_client", relay, payload.size) if relay != "auto" else None
+    assert records.moved(record, "to_client") == payload.size, record
