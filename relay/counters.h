@@ -1,5 +1,6 @@
 /* Live counters of one listener and direction on one worker. Written by that worker alone, readable by any
- * thread at any time: every field is a relaxed atomic, so a reader sees recent values and never a torn one. */
+ * thread at any time: every field is a relaxed atomic, so a reader sees recent values and never a torn one.
+ */
 #pragma once
 
 #include <stdatomic.h>
@@ -8,13 +9,14 @@
 #include "relay/mode.h"
 
 struct relay_counters {
-    _Atomic uint64_t bytes[RELAY_MODE_COUNT][RELAY_CRYPTO_COUNT][RELAY_CRYPTO_COUNT]; /* [mode][source][sink] */
+    _Atomic uint64_t
+        bytes[RELAY_MODE_COUNT][RELAY_CRYPTO_COUNT][RELAY_CRYPTO_COUNT]; /* [mode][source][sink] */
     _Atomic uint64_t segments[RELAY_MODE_COUNT][RELAY_CRYPTO_COUNT][RELAY_CRYPTO_COUNT][RELAY_REASON_COUNT];
     _Atomic uint64_t user_bytes, kernel_bytes; /* their sum is the sum over `bytes` */
     _Atomic uint64_t head_bytes;               /* HTTP heads and TLS handshakes */
 };
 
-/* Our own data-path calls, for sluice_syscalls_total{call}. Names: syscall_counter_name(). */
+/* Our own data-path calls, for sluice_syscalls_total{call}. Names: relay_syscall_name(). */
 enum relay_syscall {
     RELAY_SYS_SPLICE,
     RELAY_SYS_SENDFILE,

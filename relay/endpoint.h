@@ -1,6 +1,7 @@
 /* One end of a flow: a socket, a TLS socket, a range of a file, or memory; what it can do, and the little
  * that differs between them for a reader or writer in user space.
- * The movers read the fields; everyone else changes them through these functions only. Belongs to one worker. */
+ * The movers read the fields; everyone else changes them through these functions only. Belongs to one worker.
+ */
 #pragma once
 
 #include <event2/event_struct.h>
@@ -44,8 +45,8 @@ struct endpoint {
     bool readable, writable; /* set by edges, cleared by IO_AGAIN; both true at the start */
     bool read_wants_write;   /* TLS: SSL_read is waiting for the socket to be writable */
     bool write_wants_read;
-    bool suspect;            /* an edge that may be an error: see endpoint_check */
-    struct tls_conn *tls;    /* owned */
+    bool suspect;         /* an edge that may be an error: see endpoint_check */
+    struct tls_conn *tls; /* owned */
 
     /* FILE and MEMORY: what is left is [offset, end) */
     uint64_t offset, end;
@@ -54,6 +55,9 @@ struct endpoint {
     endpoint_fill_fn *fill;
     void *fill_arg;
 };
+
+/* What an endpoint is before it is opened; closing and resetting it does nothing. */
+#define ENDPOINT_NONE ((struct endpoint){.fd = -1})
 
 /* Takes a connected or connecting non-blocking stream socket: sets TCP_NODELAY and SO_OOBINLINE where they
  * apply and registers its event. 0, or -1 and errno; then fd is still the caller's. */
@@ -80,6 +84,10 @@ enum io_status endpoint_write(struct endpoint *ep, const void *data, size_t size
 /* Ends the sink's stream after everything was written: SHUT_WR, or close_notify on TLS (SHUT_WR there would
  * cut off what kTLS still holds). IO_OK, IO_AGAIN or IO_BROKEN. */
 enum io_status endpoint_shutdown_write(struct endpoint *ep);
+
+/* Whether a read or write may succeed now, as far as the edges told. Always true of files and memory. */
+bool endpoint_can_read(const struct endpoint *ep);
+bool endpoint_can_write(const struct endpoint *ep);
 
 /* SO_ERROR of a socket that had a suspicious edge and isn't being read just now: a reset must be noticed
  * under back-pressure too. 0, or the errno. At most one system call an edge. */

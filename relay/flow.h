@@ -35,8 +35,8 @@ enum flow_end {
     FLOW_END_SOURCE,    /* the source broke: reset, TLS error */
     FLOW_END_SINK,      /* the sink broke */
     FLOW_END_TRUNCATED, /* the source ended before its promised length, or TLS without close_notify */
-    FLOW_END_REFUSED,   /* the policy forbids what is possible; flow_refusal() says why. Before the first byte,
-                           unless the connection lost its zero-copy path on the way */
+    FLOW_END_REFUSED, /* the policy forbids what is possible; flow_refusal() says why. Before the first byte,
+                         unless the connection lost its zero-copy path on the way */
 };
 
 /* One stretch of bytes moved alike. */
@@ -66,12 +66,12 @@ void flow_free(struct flow *flow);
 enum flow_status flow_step(struct flow *flow);
 
 enum flow_end flow_end(const struct flow *flow);
-int flow_error(const struct flow *flow);                    /* the errno behind SOURCE and SINK ends */
-enum relay_reason flow_refusal(const struct flow *flow);    /* behind FLOW_END_REFUSED */
-bool flow_head_done(const struct flow *flow);               /* head is no longer needed */
-bool flow_source_ended(const struct flow *flow);            /* the source has said its last byte */
-bool flow_waits_for_sink(const struct flow *flow);          /* bytes are held back by the sink */
-uint64_t flow_moved(const struct flow *flow);               /* bytes so far; cheap */
+int flow_error(const struct flow *flow);                 /* the errno behind SOURCE and SINK ends */
+enum relay_reason flow_refusal(const struct flow *flow); /* behind FLOW_END_REFUSED */
+bool flow_head_done(const struct flow *flow);            /* head is no longer needed */
+bool flow_source_ended(const struct flow *flow);         /* the source has said its last byte */
+bool flow_waits_for_sink(const struct flow *flow);       /* bytes are held back by the sink */
+uint64_t flow_moved(const struct flow *flow);            /* bytes so far; cheap */
 void flow_report(const struct flow *flow, struct flow_report *report);
 
 /* Adds head_bytes that were moved outside the flow (a TLS handshake, a request's head). */

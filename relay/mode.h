@@ -59,7 +59,8 @@ struct relay_policy {
     bool require_zero_copy; /* refuse rather than move a payload byte through user memory */
 };
 
-/* Stable lower-case names ("splice", "ktls", "small_transfers", "auto"). Never NULL for a value of the enum. */
+/* Stable lower-case names ("splice", "ktls", "small_transfers", "auto"). Never NULL for a value of the enum.
+ */
 const char *relay_mode_name(enum relay_mode mode);
 const char *relay_crypto_name(enum relay_crypto crypto);
 const char *relay_reason_name(enum relay_reason reason);

@@ -24,12 +24,12 @@ struct session_end {
 
 struct session_options {
     struct loop *loop;
-    struct endpoint *client, *server;      /* borrowed; on_ready is taken over */
+    struct endpoint *client, *server; /* borrowed; on_ready is taken over */
     struct relay_policy policy;
-    struct relay_counters *counters[2];    /* by direction */
-    /* Once, when both directions are done, from the event loop, never before session_start returns. On a clean
-     * end both streams are shut down and the endpoints are open still (linger, then close). After a loss both
-     * endpoints have been reset and closed. The session may be freed within. */
+    struct relay_counters *counters[2]; /* by direction */
+    /* Once, when both directions are done, from the event loop, never before session_start returns. On a
+     * clean end both streams are shut down and the endpoints are open still (linger, then close). After a
+     * loss both endpoints have been reset and closed. The session may be freed within. */
     void (*on_end)(void *arg, const struct session_end *end);
     void *arg;
 };
@@ -37,7 +37,8 @@ struct session_options {
 /* Starts moving on the next turn of the loop. NULL: out of memory; nothing was taken. */
 struct session *session_start(const struct session_options *options);
 
-/* Frees it at any time; on_end will not run after this. The endpoints stay as they are (reset or close them). */
+/* Frees it at any time; on_end will not run after this. The endpoints stay as they are (reset or close them).
+ */
 void session_free(struct session *session);
 
 /* loop_now_ms() of the last turn that moved a byte. */

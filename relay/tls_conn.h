@@ -30,7 +30,8 @@ void tls_conn_free(struct tls_conn *tls); /* does not close fd, sends nothing */
 
 enum tls_status tls_conn_handshake(struct tls_conn *tls);
 
-/* Reads decrypted bytes. With kTLS RX OpenSSL reads whole records from the kernel. */
+/* Reads decrypted bytes. With kTLS RX OpenSSL reads whole records from the kernel by recvmsg, and so tells
+ * data from alerts, empty records and the end: what to call when splice said EINVAL or 0 (kernel.md 3). */
 enum tls_status tls_conn_read(struct tls_conn *tls, void *buffer, size_t size, size_t *n);
 
 /* Encrypts in user space and writes. Precondition: !tls_conn_ktls_tx(): there, plain send(), sendfile() and
@@ -41,11 +42,6 @@ enum tls_status tls_conn_write(struct tls_conn *tls, const void *data, size_t si
 /* Queues close_notify. TLS_DONE once it is with the kernel; TLS_WANT_WRITE: call again when writable. The
  * caller then waits until the kernel has sent everything (linger.h) before it closes. */
 enum tls_status tls_conn_close_notify(struct tls_conn *tls);
-
-/* The next record of a kTLS RX source isn't known to be data (splice said EINVAL or 0): look. TLS_WANT_READ:
- * there is none (an empty record was consumed). TLS_DONE: a handshake record was handled; go on.
- * TLS_CLOSED, TLS_TRUNCATED, TLS_BROKEN as above. *n: payload bytes that were read into buffer instead. */
-enum tls_status tls_conn_read_control(struct tls_conn *tls, void *buffer, size_t size, size_t *n);
 
 /* Bytes decrypted and waiting inside OpenSSL. */
 size_t tls_conn_pending(const struct tls_conn *tls);
@@ -61,7 +57,8 @@ const char *tls_conn_version(const struct tls_conn *tls); /* "TLSv1.2", "TLSv1.3
 const char *tls_conn_cipher(const struct tls_conn *tls);  /* the IANA name, TLS_AES_128_GCM_SHA256 */
 const char *tls_conn_sni(const struct tls_conn *tls);
 const char *tls_conn_error(const struct tls_conn *tls); /* why TLS_BROKEN or TLS_TRUNCATED, in words */
-uint64_t tls_conn_handshake_rx(const struct tls_conn *tls); /* bytes on the wire until the handshake was done */
+uint64_t
+tls_conn_handshake_rx(const struct tls_conn *tls); /* bytes on the wire until the handshake was done */
 uint64_t tls_conn_handshake_tx(const struct tls_conn *tls);
 
 /* Whether this kernel has the TLS ULP (asked once, on a loopback socket pair; thread-safe). */

@@ -1,0 +1,280 @@
+/* Edges of sockets, and reading and writing each kind of end from user space.
+ * Refuses to know which mode moves the bytes. */
+#include "relay/endpoint.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "relay/tls_conn.h"
+
+static void on_edge(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    struct endpoint *ep = arg;
+    if (what & EV_READ)
+        ep->readable = true;
+    if (what & EV_WRITE)
+        ep->writable = true;
+    /* libevent reports EPOLLERR and EPOLLHUP as readable and writable at once, and so looks any edge of a
+     * socket that happens to be both. */
+    if ((what & (EV_READ | EV_WRITE)) == (EV_READ | EV_WRITE))
+        ep->suspect = true;
+    if (ep->on_ready != NULL)
+        ep->on_ready(ep->on_ready_arg);
+}
+
+int endpoint_open_socket(struct endpoint *ep, struct loop *loop, int fd)
+{
+    *ep = (struct endpoint){
+        .kind = ENDPOINT_SOCKET, .fd = fd, .loop = loop, .readable = true, .writable = true};
+    const int on = 1;
+    /* Both fail harmlessly on a UNIX socket, which has neither delay nor urgent data. The urgent byte stays
+     * in the stream (RFC 6093): without this it would be lost on the way. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+    if (event_assign(&ep->event, loop->base, fd, EV_ET | EV_READ | EV_WRITE | EV_PERSIST, on_edge, ep) ==
+            -1 ||
+        event_add(&ep->event, NULL) == -1) {
+        ep->fd = -1;
+        return -1;
+    }
+    return 0;
+}
+
+void endpoint_set_tls(struct endpoint *ep, struct tls_conn *tls)
+{
+    assert(ep->kind == ENDPOINT_SOCKET);
+    ep->kind = ENDPOINT_TLS;
+    ep->tls = tls;
+}
+
+void endpoint_open_file(struct endpoint *ep, struct loop *loop, int fd, uint64_t offset, uint64_t end,
+                        bool is_regular)
+{
+    *ep = (struct endpoint){.kind = ENDPOINT_FILE,
+                            .fd = fd,
+                            .loop = loop,
+                            .offset = offset,
+                            .end = end,
+                            .not_regular = !is_regular};
+}
+
+void endpoint_open_memory(struct endpoint *ep, struct loop *loop, const void *data, size_t size)
+{
+    *ep = (struct endpoint){.kind = ENDPOINT_MEMORY, .fd = -1, .loop = loop, .end = size, .data = data};
+}
+
+void endpoint_on_ready(struct endpoint *ep, void (*on_ready)(void *arg), void *arg)
+{
+    ep->on_ready = on_ready;
+    ep->on_ready_arg = arg;
+}
+
+static enum io_status tls_io(struct endpoint *ep, enum tls_status status, bool reading)
+{
+    switch (status) {
+    case TLS_DONE:
+        return IO_OK;
+    case TLS_WANT_READ:
+        ep->readable = false;
+        ep->write_wants_read = !reading;
+        return IO_AGAIN;
+    case TLS_WANT_WRITE:
+        ep->writable = false;
+        ep->read_wants_write = reading;
+        return IO_AGAIN;
+    case TLS_CLOSED:
+        if (reading)
+            return IO_EOF;
+        errno = EPIPE;
+        return IO_BROKEN;
+    case TLS_TRUNCATED:
+        errno = ENODATA;
+        return IO_BROKEN;
+    case TLS_BROKEN:
+        break;
+    }
+    return IO_BROKEN;
+}
+
+static enum io_status read_socket(struct endpoint *ep, void *buffer, size_t size, size_t *n)
+{
+    ssize_t got;
+    do {
+        loop_count(ep->loop, RELAY_SYS_RECV);
+        got = recv(ep->fd, buffer, size, 0);
+    } while (got == -1 && errno == EINTR);
+    if (got > 0) {
+        *n = (size_t)got;
+        return IO_OK;
+    }
+    if (got == 0)
+        return IO_EOF;
+    if (errno != EAGAIN)
+        return IO_BROKEN;
+    ep->readable = false;
+    return IO_AGAIN;
+}
+
+static enum io_status read_file(struct endpoint *ep, void *buffer, size_t size, size_t *n)
+{
+    uint64_t left = ep->end - ep->offset;
+    if (left == 0)
+        return IO_EOF;
+    ssize_t got;
+    do {
+        loop_count(ep->loop, RELAY_SYS_PREAD);
+        got = pread(ep->fd, buffer, left < size ? (size_t)left : size, (off_t)ep->offset);
+    } while (got == -1 && errno == EINTR);
+    if (got > 0) {
+        ep->offset += (uint64_t)got;
+        *n = (size_t)got;
+        return IO_OK;
+    }
+    if (got == 0)
+        errno = ENODATA; /* the file was truncated: never pad, never end cleanly */
+    return IO_BROKEN;
+}
+
+static enum io_status read_memory(struct endpoint *ep, void *buffer, size_t size, size_t *n)
+{
+    uint64_t left = ep->end - ep->offset;
+    if (left == 0)
+        return IO_EOF;
+    *n = left < size ? (size_t)left : size;
+    memcpy(buffer, ep->data + ep->offset, *n);
+    ep->offset += *n;
+    return IO_OK;
+}
+
+enum io_status endpoint_read(struct endpoint *ep, void *buffer, size_t size, size_t *n)
+{
+    switch (ep->kind) {
+    case ENDPOINT_SOCKET:
+        return read_socket(ep, buffer, size, n);
+    case ENDPOINT_TLS:
+        ep->read_wants_write = false;
+        loop_count(ep->loop, RELAY_SYS_SSL_READ);
+        return tls_io(ep, tls_conn_read(ep->tls, buffer, size, n), true);
+    case ENDPOINT_FILE:
+        return read_file(ep, buffer, size, n);
+    case ENDPOINT_MEMORY:
+        break;
+    }
+    return read_memory(ep, buffer, size, n);
+}
+
+enum io_status endpoint_write(struct endpoint *ep, const void *data, size_t size, bool more, size_t *n)
+{
+    if (ep->kind == ENDPOINT_TLS && !tls_conn_ktls_tx(ep->tls)) {
+        ep->write_wants_read = false;
+        loop_count(ep->loop, RELAY_SYS_SSL_WRITE);
+        return tls_io(ep, tls_conn_write(ep->tls, data, size, n), false);
+    }
+    ssize_t sent;
+    do {
+        loop_count(ep->loop, RELAY_SYS_SEND);
+        sent = send(ep->fd, data, size, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    } while (sent == -1 && errno == EINTR);
+    if (sent >= 0) {
+        *n = (size_t)sent;
+        return IO_OK;
+    }
+    if (errno != EAGAIN)
+        return IO_BROKEN;
+    ep->writable = false;
+    return IO_AGAIN;
+}
+
+enum io_status endpoint_shutdown_write(struct endpoint *ep)
+{
+    if (ep->kind == ENDPOINT_TLS)
+        return tls_io(ep, tls_conn_close_notify(ep->tls), false);
+    return shutdown(ep->fd, SHUT_WR) == 0 ? IO_OK : IO_BROKEN;
+}
+
+bool endpoint_can_read(const struct endpoint *ep)
+{
+    if (ep->kind == ENDPOINT_SOCKET || ep->kind == ENDPOINT_TLS)
+        return ep->read_wants_write ? ep->writable : ep->readable;
+    return true;
+}
+
+bool endpoint_can_write(const struct endpoint *ep)
+{
+    return ep->write_wants_read ? ep->readable : ep->writable;
+}
+
+int endpoint_check(struct endpoint *ep)
+{
+    if (!ep->suspect || ep->fd == -1)
+        return 0;
+    ep->suspect = false;
+    int error = 0;
+    socklen_t length = sizeof(error);
+    loop_count(ep->loop, RELAY_SYS_IOCTL);
+    return getsockopt(ep->fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+}
+
+void endpoint_close(struct endpoint *ep)
+{
+    if (ep->kind == ENDPOINT_SOCKET || ep->kind == ENDPOINT_TLS) {
+        if (ep->fd != -1)
+            event_del(&ep->event);
+        tls_conn_free(ep->tls);
+        ep->tls = NULL;
+        ep->kind = ENDPOINT_SOCKET;
+    }
+    if (ep->fd != -1)
+        close(ep->fd);
+    ep->fd = -1;
+    ep->readable = ep->writable = false;
+}
+
+void endpoint_reset(struct endpoint *ep)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    if (ep->fd != -1)
+        (void)setsockopt(ep->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    endpoint_close(ep);
+}
+
+static enum plan_kind plan_kind(const struct endpoint *ep)
+{
+    switch (ep->kind) {
+    case ENDPOINT_FILE:
+        return PLAN_FILE;
+    case ENDPOINT_MEMORY:
+        return PLAN_MEMORY;
+    case ENDPOINT_SOCKET:
+    case ENDPOINT_TLS:
+        break;
+    }
+    return PLAN_SOCKET;
+}
+
+struct plan_side endpoint_plan_source(const struct endpoint *ep)
+{
+    struct plan_side side = {.kind = plan_kind(ep)};
+    if (ep->kind == ENDPOINT_TLS) {
+        side.crypto = tls_conn_ktls_rx(ep->tls) ? RELAY_CRYPTO_KTLS : RELAY_CRYPTO_USER;
+        side.user_reason = tls_conn_rx_reason(ep->tls);
+    }
+    return side;
+}
+
+struct plan_side endpoint_plan_sink(const struct endpoint *ep)
+{
+    struct plan_side side = {.kind = plan_kind(ep)};
+    if (ep->kind == ENDPOINT_TLS) {
+        side.crypto = tls_conn_ktls_tx(ep->tls) ? RELAY_CRYPTO_KTLS : RELAY_CRYPTO_USER;
+        side.user_reason = tls_conn_tx_reason(ep->tls);
+    }
+    return side;
+}

@@ -1,0 +1,273 @@
+/* Steps one direction: plans, lets the mover of the mode move, plans again when it says so, ends the sink's
+ * stream after the last byte, and keeps the account.
+ * Refuses to know how a mode moves bytes (move_*.c). */
+#include "relay/flow.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "relay/mover.h"
+
+/* A flow that changes its mode more often than this in one step has met a kernel that contradicts itself: it
+ * goes to the back of the queue instead of spinning. */
+#define SWITCHES_PER_STEP 8
+
+static mover_step_fn *const step_of[RELAY_MODE_COUNT] = {
+    [RELAY_SPLICE] = move_splice_step,
+    [RELAY_SENDFILE] = move_sendfile_step,
+    [RELAY_MMAP] = move_mmap_step,
+    [RELAY_COPY] = move_copy_step,
+};
+
+struct flow *flow_new(struct loop *loop, const struct flow_options *options)
+{
+    struct flow *flow = calloc(1, sizeof(*flow));
+    if (flow == NULL)
+        return NULL;
+    flow->loop = loop;
+    flow->source = options->source;
+    flow->sink = options->sink;
+    flow->policy = options->policy;
+    flow->counters = options->counters;
+    flow->shutdown_sink = options->shutdown_sink;
+    flow->head = options->head;
+    flow->head_size = options->head_size;
+    flow->facts.small = true;
+    flow->facts.not_regular_file = options->source->not_regular;
+    flow->segment = -1;
+    return flow;
+}
+
+static void release(struct flow *flow)
+{
+    move_splice_release(flow);
+    move_mmap_release(flow);
+    move_copy_release(flow);
+}
+
+void flow_free(struct flow *flow)
+{
+    if (flow == NULL)
+        return;
+    release(flow);
+    free(flow);
+}
+
+bool flow_is_adaptive(const struct flow *flow)
+{
+    return flow->policy.force == RELAY_AUTO && !flow->policy.require_zero_copy &&
+           (flow->source->kind == ENDPOINT_SOCKET || flow->source->kind == ENDPOINT_TLS);
+}
+
+static void plan(struct flow *flow)
+{
+    assert(flow->held_size == 0 && (flow->pipe == NULL || flow->pipe->bytes == 0));
+    const struct plan_input input = {
+        .source = endpoint_plan_source(flow->source),
+        .sink = endpoint_plan_sink(flow->sink),
+        .policy = flow->policy,
+        .facts = flow->facts,
+    };
+    flow->choice = plan_choose(&input);
+    flow->planned = true;
+    flow->segment = -1; /* begun with its first byte */
+}
+
+static int find_segment(const struct flow_report *report, const struct plan_choice *choice)
+{
+    for (int i = (int)report->segment_count - 1; i >= 0; i--) {
+        const struct flow_segment *segment = &report->segments[i];
+        if (segment->mode == choice->mode && segment->reason == choice->reason &&
+            segment->source_crypto == choice->source_crypto && segment->sink_crypto == choice->sink_crypto)
+            return i;
+    }
+    return -1;
+}
+
+static int begin_segment(struct flow *flow)
+{
+    struct flow_report *report = &flow->report;
+    const struct plan_choice *choice = &flow->choice;
+    int same = find_segment(report, choice);
+    /* A plan that came to the same result again goes on with the segment it had. */
+    if (same != -1 && same == (int)report->segment_count - 1)
+        return same;
+    if (flow->counters != NULL)
+        relay_counter_add(&flow->counters->segments[choice->mode][choice->source_crypto][choice->sink_crypto]
+                                                   [choice->reason],
+                          1);
+    if (report->segment_count == FLOW_SEGMENTS_MAX)
+        return same != -1 ? same : FLOW_SEGMENTS_MAX - 1;
+    report->segments[report->segment_count] = (struct flow_segment){
+        .mode = choice->mode,
+        .source_crypto = choice->source_crypto,
+        .sink_crypto = choice->sink_crypto,
+        .reason = choice->reason,
+    };
+    return (int)report->segment_count++;
+}
+
+void flow_account(struct flow *flow, size_t n)
+{
+    struct flow_report *report = &flow->report;
+    const struct plan_choice *choice = &flow->choice;
+    if (n == 0)
+        return;
+    if (flow->segment == -1)
+        flow->segment = begin_segment(flow);
+    report->segments[flow->segment].bytes += n;
+    report->bytes += n;
+    bool user = relay_is_user(choice->mode, choice->source_crypto, choice->sink_crypto);
+    *(user ? &report->user_bytes : &report->kernel_bytes) += n;
+    if (flow->counters == NULL)
+        return;
+    relay_counter_add(&flow->counters->bytes[choice->mode][choice->source_crypto][choice->sink_crypto], n);
+    relay_counter_add(user ? &flow->counters->user_bytes : &flow->counters->kernel_bytes, n);
+}
+
+void flow_add_head_bytes(struct flow *flow, uint64_t n)
+{
+    flow->report.head_bytes += n;
+    if (flow->counters != NULL)
+        relay_counter_add(&flow->counters->head_bytes, n);
+}
+
+void flow_account_head(struct flow *flow, size_t n)
+{
+    flow->head_sent += n;
+    flow_add_head_bytes(flow, n);
+}
+
+enum io_status flow_send_head(struct flow *flow)
+{
+    bool body = flow->source->offset < flow->source->end;
+    while (flow->head_taken < flow->head_size) {
+        size_t n;
+        enum io_status status = endpoint_write(flow->sink, flow->head + flow->head_taken,
+                                               flow->head_size - flow->head_taken, body, &n);
+        if (status != IO_OK)
+            return status;
+        flow->head_taken += n;
+        flow_account_head(flow, n);
+    }
+    return IO_OK;
+}
+
+bool flow_filled(const struct flow *flow, size_t length)
+{
+    const struct endpoint *source = flow->source;
+    return source->fill == NULL || source->fill(source->fill_arg, source->offset, length);
+}
+
+static enum flow_status finish(struct flow *flow, enum flow_end end, int error)
+{
+    flow->end = end;
+    flow->error = error;
+    flow->sink_waiting = false;
+    release(flow);
+    return FLOW_ENDED;
+}
+
+/* The source's end, delivered: end the sink's stream too where that was asked. */
+static enum flow_status finish_sink(struct flow *flow)
+{
+    if (!flow->shutdown_sink)
+        return finish(flow, FLOW_END_COMPLETE, 0);
+    switch (endpoint_shutdown_write(flow->sink)) {
+    case IO_AGAIN:
+        flow->sink_waiting = true;
+        return FLOW_WAITING;
+    case IO_BROKEN:
+    case IO_EOF:
+        return finish(flow, FLOW_END_SINK, errno);
+    case IO_OK:
+        break;
+    }
+    return finish(flow, FLOW_END_COMPLETE, 0);
+}
+
+/* A shortage of pipes is not for life: look again, at the pool's pace. Never while bytes are held. */
+static void retry_pipe(struct flow *flow)
+{
+    if (!flow->facts.pipe_limit || flow->held_size != 0)
+        return;
+    struct relay_pipe *pipe = pipe_pool_get(flow->loop->pipes);
+    if (pipe == NULL)
+        return;
+    pipe_pool_put(flow->loop->pipes, pipe); /* lent again if splice is what plan says */
+    flow->facts.pipe_limit = false;
+    flow->planned = false;
+}
+
+enum flow_status flow_step(struct flow *flow)
+{
+    if (flow->end != FLOW_END_NONE)
+        return FLOW_ENDED;
+    flow->sink_waiting = false;
+    retry_pipe(flow);
+    for (int switches = 0; switches < SWITCHES_PER_STEP; switches++) {
+        if (!flow->planned)
+            plan(flow);
+        if (flow->choice.refused)
+            return finish(flow, FLOW_END_REFUSED, 0);
+        switch (step_of[flow->choice.mode](flow, FLOW_TURN_BYTES)) {
+        case MOVE_WAIT_SINK:
+            flow->sink_waiting = true;
+            return FLOW_WAITING;
+        case MOVE_WAIT_SOURCE:
+            return FLOW_WAITING;
+        case MOVE_MORE:
+            return FLOW_READY;
+        case MOVE_EOF:
+            return finish_sink(flow);
+        case MOVE_SOURCE_BROKEN:
+            return finish(flow, errno == ENODATA ? FLOW_END_TRUNCATED : FLOW_END_SOURCE, errno);
+        case MOVE_SINK_BROKEN:
+            return finish(flow, FLOW_END_SINK, errno);
+        case MOVE_SWITCH:
+            flow->planned = false;
+        }
+    }
+    return FLOW_READY;
+}
+
+enum flow_end flow_end(const struct flow *flow)
+{
+    return flow->end;
+}
+
+int flow_error(const struct flow *flow)
+{
+    return flow->error;
+}
+
+enum relay_reason flow_refusal(const struct flow *flow)
+{
+    return flow->choice.reason;
+}
+
+bool flow_head_done(const struct flow *flow)
+{
+    return flow->head_taken == flow->head_size;
+}
+
+bool flow_source_ended(const struct flow *flow)
+{
+    return flow->source_ended;
+}
+
+bool flow_waits_for_sink(const struct flow *flow)
+{
+    return flow->sink_waiting;
+}
+
+uint64_t flow_moved(const struct flow *flow)
+{
+    return flow->report.bytes;
+}
+
+void flow_report(const struct flow *flow, struct flow_report *report)
+{
+    *report = flow->report;
+}

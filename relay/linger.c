@@ -1,0 +1,243 @@
+/* Waits until a peer has everything, dropping what it still sends, then closes; resets it after a deadline.
+ * Refuses to know what was sent and why it ends. */
+#include "relay/linger.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <linux/sockios.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "relay/tls_conn.h"
+
+/* No event tells that the last byte was acknowledged, so SIOCOUTQ is polled: soon at first (a peer close by
+ * takes microseconds), then at twice the distance each time up to the largest. */
+#define POLL_FIRST_MS 1
+#define POLL_LARGEST_MS 200
+/* The kernel's TLS may still hold a partly queued record at the moment when TCP's queue runs empty: believe
+ * the second look. */
+#define EMPTY_LOOKS 2
+/* Bytes of unwanted input dropped a turn: a peer that talks for ever gets no more of the worker than others.
+ */
+#define DROP_PER_TURN (256u << 10)
+
+enum linger_state { LINGER_NOTIFYING, LINGER_DELIVERING, LINGER_WAITING_FIN, LINGER_ENDED };
+
+struct linger {
+    struct endpoint ep;
+    struct event timer;
+    struct loop_task task, burial;
+    enum linger_state state;
+    bool ktls, delivered, saw_fin;
+    unsigned empty_looks, poll_ms;
+    uint64_t deadline;
+    void (*on_end)(void *arg, bool delivered);
+    void *arg;
+};
+
+static void on_burial(struct loop_task *task)
+{
+    free((char *)task - offsetof(struct linger, burial));
+}
+
+static void dispose(struct linger *linger)
+{
+    evtimer_del(&linger->timer);
+    loop_unqueue(linger->ep.loop, &linger->task);
+    loop_bury(linger->ep.loop, &linger->burial);
+}
+
+static void finish(struct linger *linger, bool delivered)
+{
+    linger->state = LINGER_ENDED;
+    linger->delivered = delivered;
+    if (delivered)
+        endpoint_close(&linger->ep);
+    else
+        endpoint_reset(&linger->ep);
+    evtimer_del(&linger->timer);
+    loop_queue(linger->ep.loop, &linger->task); /* on_end: not from within linger_start or an edge */
+}
+
+static void arm(struct linger *linger)
+{
+    uint64_t now = loop_now_ms(), left = linger->deadline > now ? linger->deadline - now : 0;
+    uint64_t wait = linger->state == LINGER_DELIVERING && linger->poll_ms < left ? linger->poll_ms : left;
+    const struct timeval tv = {.tv_sec = (time_t)(wait / 1000), .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
+    evtimer_add(&linger->timer, &tv);
+}
+
+/* What the peer still sends is dropped, or close() would answer it with a reset that overtakes our last
+ * bytes. */
+static enum io_status drop_input(struct linger *linger)
+{
+    struct endpoint *ep = &linger->ep;
+    /* Records that the kernel decrypts can only be read whole, by OpenSSL; any other ciphertext is just
+     * bytes. */
+    bool through_tls = ep->kind == ENDPOINT_TLS && tls_conn_ktls_rx(ep->tls);
+    for (size_t dropped = 0; dropped < DROP_PER_TURN;) {
+        if (!ep->readable)
+            return IO_AGAIN;
+        size_t n = 0;
+        enum io_status status;
+        if (through_tls) {
+            status = endpoint_read(ep, ep->loop->copy_buffer, ep->loop->copy_size, &n);
+        } else {
+            loop_count(ep->loop, RELAY_SYS_RECV);
+            ssize_t got = recv(ep->fd, ep->loop->copy_buffer, ep->loop->copy_size, 0);
+            status = got > 0 ? IO_OK : got == 0 ? IO_EOF : errno == EAGAIN ? IO_AGAIN : IO_BROKEN;
+            n = got > 0 ? (size_t)got : 0;
+            ep->readable = status != IO_AGAIN;
+        }
+        if (status == IO_BROKEN && errno == ENODATA) /* FIN without close_notify: an end all the same */
+            return IO_EOF;
+        if (status != IO_OK)
+            return status;
+        dropped += n;
+    }
+    return IO_OK;
+}
+
+/* Whether everything was acknowledged. */
+static bool queue_empty(struct linger *linger)
+{
+    int queued = 0;
+    loop_count(linger->ep.loop, RELAY_SYS_IOCTL);
+    if (ioctl(linger->ep.fd, SIOCOUTQ, &queued) == -1)
+        return true; /* a UNIX socket: what was written is with the peer */
+    linger->empty_looks = queued == 0 ? linger->empty_looks + 1 : 0;
+    return linger->empty_looks >= (linger->ktls ? EMPTY_LOOKS : 1u);
+}
+
+static void deliver(struct linger *linger)
+{
+    if (!queue_empty(linger)) {
+        if (linger->empty_looks == 0 && linger->poll_ms < POLL_LARGEST_MS)
+            linger->poll_ms *= 2;
+        return;
+    }
+    linger->delivered = true;
+    linger->state = LINGER_WAITING_FIN;
+    if (linger->ktls)
+        (void)shutdown(linger->ep.fd, SHUT_WR); /* nothing is left that it could cut off */
+}
+
+static void advance(struct linger *linger)
+{
+    struct endpoint *ep = &linger->ep;
+    if (linger->state == LINGER_NOTIFYING) {
+        enum io_status status = IO_OK;
+        if (ep->kind == ENDPOINT_TLS && endpoint_can_write(ep))
+            status = endpoint_shutdown_write(ep);
+        else if (ep->kind == ENDPOINT_TLS)
+            status = IO_AGAIN;
+        if (status == IO_BROKEN || status == IO_EOF) {
+            finish(linger, false);
+            return;
+        }
+        if (status == IO_OK) {
+            linger->state = LINGER_DELIVERING;
+            if (!linger->ktls)
+                (void)shutdown(ep->fd, SHUT_WR);
+        }
+    }
+    enum io_status input = linger->saw_fin ? IO_EOF : drop_input(linger);
+    if (input == IO_BROKEN) {
+        finish(linger, false);
+        return;
+    }
+    linger->saw_fin = input == IO_EOF;
+    if (linger->state == LINGER_DELIVERING)
+        deliver(linger);
+    if (linger->state == LINGER_WAITING_FIN && linger->saw_fin) {
+        finish(linger, true);
+        return;
+    }
+    /* Without kTLS the kernel delivers a closed socket's queue by itself once no input is in the way. */
+    if (linger->state == LINGER_DELIVERING && linger->saw_fin && !linger->ktls) {
+        finish(linger, true);
+        return;
+    }
+    if (input == IO_OK)
+        loop_queue(ep->loop, &linger->task);
+    arm(linger);
+}
+
+static void on_ready(void *arg)
+{
+    struct linger *linger = arg;
+    if (linger->state != LINGER_ENDED)
+        advance(linger);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct linger *linger = arg;
+    if (loop_now_ms() >= linger->deadline)
+        finish(linger, linger->delivered);
+    else
+        advance(linger);
+}
+
+static void on_task(struct loop_task *task)
+{
+    struct linger *linger = (struct linger *)((char *)task - offsetof(struct linger, task));
+    if (linger->state != LINGER_ENDED) {
+        advance(linger);
+        return;
+    }
+    if (linger->on_end != NULL)
+        linger->on_end(linger->arg, linger->delivered);
+    dispose(linger);
+}
+
+/* Moves the socket from one endpoint to another: its event is bound to the address of the endpoint. */
+static int take_over(struct linger *linger, struct endpoint *from)
+{
+    event_del(&from->event);
+    if (endpoint_open_socket(&linger->ep, from->loop, from->fd) == -1)
+        return -1;
+    if (from->kind == ENDPOINT_TLS) {
+        endpoint_set_tls(&linger->ep, from->tls);
+        linger->ktls = tls_conn_ktls_tx(from->tls);
+    }
+    from->tls = NULL;
+    from->kind = ENDPOINT_SOCKET;
+    from->fd = -1;
+    return 0;
+}
+
+struct linger *linger_start(struct endpoint *ep, uint64_t timeout_ms,
+                            void (*on_end)(void *arg, bool delivered), void *arg)
+{
+    struct linger *linger = calloc(1, sizeof(*linger));
+    if (linger == NULL || take_over(linger, ep) == -1) {
+        free(linger);
+        endpoint_reset(ep);
+        return NULL;
+    }
+    linger->state = LINGER_NOTIFYING;
+    linger->poll_ms = POLL_FIRST_MS;
+    linger->deadline = loop_now_ms() + timeout_ms;
+    linger->on_end = on_end;
+    linger->arg = arg;
+    linger->task.run = on_task;
+    linger->burial.run = on_burial;
+    evtimer_assign(&linger->timer, linger->ep.loop->base, on_timer, linger);
+    endpoint_on_ready(&linger->ep, on_ready, linger);
+    loop_queue(linger->ep.loop, &linger->task);
+    return linger;
+}
+
+void linger_cancel(struct linger *linger)
+{
+    if (linger == NULL)
+        return;
+    linger->state = LINGER_ENDED;
+    endpoint_reset(&linger->ep);
+    dispose(linger);
+}

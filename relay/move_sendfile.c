@@ -1,0 +1,64 @@
+/* sendfile: page cache -> socket, or -> kTLS on the same descriptor.
+ * Refuses to know why it was chosen, and HTTP. */
+#include <errno.h>
+#include <sys/sendfile.h>
+
+#include "relay/mover.h"
+
+/* Bytes a call: fewer, larger calls cost less CPU, and 2 MiB is where it stops paying (kernel.md 2). */
+#define SENDFILE_CALL (2u << 20)
+
+static enum move_status on_refusal(struct flow *flow)
+{
+    switch (errno) {
+    case EINVAL: /* a file that can't be mapped into the page cache (some FUSE and proc files) */
+    case ENOSYS:
+    case EOVERFLOW:
+        flow->facts.sendfile_refused = true;
+        return MOVE_SWITCH;
+    case EIO:
+        return MOVE_SOURCE_BROKEN;
+    default:
+        return MOVE_SINK_BROKEN;
+    }
+}
+
+enum move_status move_sendfile_step(struct flow *flow, size_t budget)
+{
+    struct endpoint *source = flow->source, *sink = flow->sink;
+    size_t moved = 0;
+    for (;;) {
+        if (!endpoint_can_write(sink))
+            return MOVE_WAIT_SINK;
+        uint64_t left = source->end - source->offset;
+        size_t length = left < SENDFILE_CALL ? (size_t)left : SENDFILE_CALL;
+        if (length != 0 && !flow_filled(flow, length))
+            return MOVE_WAIT_SOURCE;
+        enum io_status head = flow_send_head(flow);
+        if (head != IO_OK)
+            return head == IO_AGAIN ? MOVE_WAIT_SINK : MOVE_SINK_BROKEN;
+        if (length == 0) {
+            flow->source_ended = true;
+            return MOVE_EOF;
+        }
+        if (moved >= budget)
+            return MOVE_MORE;
+
+        off_t offset = (off_t)source->offset;
+        loop_count(flow->loop, RELAY_SYS_SENDFILE);
+        ssize_t n = sendfile(sink->fd, source->fd, &offset, length);
+        if (n > 0) {
+            source->offset += (uint64_t)n;
+            moved += (size_t)n;
+            flow_account(flow, (size_t)n);
+        } else if (n == 0) { /* before the promised end: the file was truncated. Never pad, never loop */
+            errno = ENODATA;
+            return MOVE_SOURCE_BROKEN;
+        } else if (errno == EAGAIN) {
+            sink->writable = false;
+            return MOVE_WAIT_SINK;
+        } else if (errno != EINTR) {
+            return on_refusal(flow);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+/* The one interface behind which a mode moves bytes, and the inside of a flow as the movers see it.
+ * Private to relay/: owners of flows use flow.h. A mover holds bytes only in the flow's pipe or `held`; it
+ * returns MOVE_SWITCH and MOVE_EOF only when it holds none, so that order is kept whatever comes next. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "relay/flow.h"
+#include "relay/pipe_pool.h"
+#include "relay/plan.h"
+
+enum move_status {
+    MOVE_WAIT_SOURCE,   /* nothing to read now, nothing held */
+    MOVE_WAIT_SINK,     /* the sink is full */
+    MOVE_MORE,          /* the budget is used up */
+    MOVE_EOF,           /* the source ended and everything was delivered */
+    MOVE_SWITCH,        /* can't or shouldn't go on in this mode: facts have changed, plan again */
+    MOVE_SOURCE_BROKEN, /* errno; ENODATA: cut short */
+    MOVE_SINK_BROKEN,   /* errno */
+};
+
+struct flow {
+    struct loop *loop;
+    struct endpoint *source, *sink;
+    struct relay_policy policy;
+    struct relay_counters *counters;
+    bool shutdown_sink;
+
+    bool planned;
+    bool replan; /* plan again once nothing is held */
+    struct plan_facts facts;
+    struct plan_choice choice;
+
+    bool source_ended; /* said its last byte; some may be held still */
+    bool sink_waiting; /* the last step stopped for the sink */
+    enum flow_end end;
+    int error;
+
+    const uint8_t *head;
+    size_t head_size;
+    size_t head_taken; /* sent, or copied into held: the caller's memory isn't needed for these */
+    size_t head_sent;
+
+    /* adaptive (auto, socket to socket) */
+    unsigned bulk_reads;  /* large reads in a row, while copying */
+    unsigned small_turns; /* small turns in a row, while splicing */
+
+    struct relay_pipe *pipe; /* splice: lent by the pool while bytes move */
+
+    uint8_t *held; /* copy: what a short write left over */
+    size_t held_offset, held_size;
+
+    uint8_t *map; /* mmap: the window in use */
+    size_t map_size;
+    uint64_t map_offset;
+
+    struct flow_report report;
+    int segment; /* index into report.segments, -1: none begun */
+};
+
+typedef enum move_status mover_step_fn(struct flow *flow, size_t budget);
+
+mover_step_fn move_splice_step;
+mover_step_fn move_sendfile_step;
+mover_step_fn move_mmap_step;
+mover_step_fn move_copy_step;
+
+/* Drop what is held, give back what is lent. */
+void move_splice_release(struct flow *flow);
+void move_mmap_release(struct flow *flow);
+void move_copy_release(struct flow *flow);
+
+/* n payload bytes were given to the sink in the mode of flow->choice. */
+void flow_account(struct flow *flow, size_t n);
+/* n bytes of the head were. */
+void flow_account_head(struct flow *flow, size_t n);
+
+/* For the modes that send from a descriptor: the head, with MSG_MORE if a body follows. IO_OK once it is out.
+ */
+enum io_status flow_send_head(struct flow *flow);
+
+/* Whether the file's next `length` bytes are at hand (endpoint.h, fill). */
+bool flow_filled(const struct flow *flow, size_t length);
+
+/* Adaptive relaying. Copying costs a call less a transfer, splicing saves the copies: measured with
+ * request/response and bulk over loopback (tests/load), splice is ahead once a read brings more than
+ * FLOW_BULK_READ. Two in a row make a flow bulk; FLOW_SMALL_TURNS turns in a row that each moved less than
+ * FLOW_SMALL_TURN make it small again. The gap between the two keeps it from flapping. */
+#define FLOW_BULK_READ (32u << 10)
+#define FLOW_BULK_READS 2
+#define FLOW_SMALL_TURN (16u << 10)
+#define FLOW_SMALL_TURNS 8
+bool flow_is_adaptive(const struct flow *flow);
