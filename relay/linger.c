@@ -25,7 +25,7 @@
 
 enum linger_state { LINGER_NOTIFYING, LINGER_DELIVERING, LINGER_WAITING_FIN, LINGER_ENDED };
 
-struct linger {
+struct relay_linger {
     struct endpoint ep;
     struct event timer;
     struct loop_task task, burial;
@@ -39,17 +39,17 @@ struct linger {
 
 static void on_burial(struct loop_task *task)
 {
-    free((char *)task - offsetof(struct linger, burial));
+    free((char *)task - offsetof(struct relay_linger, burial));
 }
 
-static void dispose(struct linger *linger)
+static void dispose(struct relay_linger *linger)
 {
     evtimer_del(&linger->timer);
     loop_unqueue(linger->ep.loop, &linger->task);
     loop_bury(linger->ep.loop, &linger->burial);
 }
 
-static void finish(struct linger *linger, bool delivered)
+static void finish(struct relay_linger *linger, bool delivered)
 {
     linger->state = LINGER_ENDED;
     linger->delivered = delivered;
@@ -61,7 +61,7 @@ static void finish(struct linger *linger, bool delivered)
     loop_queue(linger->ep.loop, &linger->task); /* on_end: not from within linger_start or an edge */
 }
 
-static void arm(struct linger *linger)
+static void arm(struct relay_linger *linger)
 {
     uint64_t now = loop_now_ms(), left = linger->deadline > now ? linger->deadline - now : 0;
     uint64_t wait = linger->state == LINGER_DELIVERING && linger->poll_ms < left ? linger->poll_ms : left;
@@ -71,7 +71,7 @@ static void arm(struct linger *linger)
 
 /* What the peer still sends is dropped, or close() would answer it with a reset that overtakes our last
  * bytes. */
-static enum io_status drop_input(struct linger *linger)
+static enum io_status drop_input(struct relay_linger *linger)
 {
     struct endpoint *ep = &linger->ep;
     /* Records that the kernel decrypts can only be read whole, by OpenSSL; any other ciphertext is just
@@ -101,7 +101,7 @@ static enum io_status drop_input(struct linger *linger)
 }
 
 /* Whether everything was acknowledged. */
-static bool queue_empty(struct linger *linger)
+static bool queue_empty(struct relay_linger *linger)
 {
     int queued = 0;
     loop_count(linger->ep.loop, RELAY_SYS_IOCTL);
@@ -111,7 +111,7 @@ static bool queue_empty(struct linger *linger)
     return linger->empty_looks >= (linger->ktls ? EMPTY_LOOKS : 1u);
 }
 
-static void deliver(struct linger *linger)
+static void deliver(struct relay_linger *linger)
 {
     if (!queue_empty(linger)) {
         if (linger->empty_looks == 0 && linger->poll_ms < POLL_LARGEST_MS)
@@ -124,7 +124,7 @@ static void deliver(struct linger *linger)
         (void)shutdown(linger->ep.fd, SHUT_WR); /* nothing is left that it could cut off */
 }
 
-static void advance(struct linger *linger)
+static void advance(struct relay_linger *linger)
 {
     struct endpoint *ep = &linger->ep;
     if (linger->state == LINGER_NOTIFYING) {
@@ -167,7 +167,7 @@ static void advance(struct linger *linger)
 
 static void on_ready(void *arg)
 {
-    struct linger *linger = arg;
+    struct relay_linger *linger = arg;
     if (linger->state != LINGER_ENDED)
         advance(linger);
 }
@@ -176,7 +176,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    struct linger *linger = arg;
+    struct relay_linger *linger = arg;
     if (loop_now_ms() >= linger->deadline)
         finish(linger, linger->delivered);
     else
@@ -185,7 +185,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 static void on_task(struct loop_task *task)
 {
-    struct linger *linger = (struct linger *)((char *)task - offsetof(struct linger, task));
+    struct relay_linger *linger = (struct relay_linger *)((char *)task - offsetof(struct relay_linger, task));
     if (linger->state != LINGER_ENDED) {
         advance(linger);
         return;
@@ -196,7 +196,7 @@ static void on_task(struct loop_task *task)
 }
 
 /* Moves the socket from one endpoint to another: its event is bound to the address of the endpoint. */
-static int take_over(struct linger *linger, struct endpoint *from)
+static int take_over(struct relay_linger *linger, struct endpoint *from)
 {
     event_del(&from->event);
     if (endpoint_open_socket(&linger->ep, from->loop, from->fd) == -1)
@@ -211,10 +211,10 @@ static int take_over(struct linger *linger, struct endpoint *from)
     return 0;
 }
 
-struct linger *linger_start(struct endpoint *ep, uint64_t timeout_ms,
-                            void (*on_end)(void *arg, bool delivered), void *arg)
+struct relay_linger *linger_start(struct endpoint *ep, uint64_t timeout_ms,
+                                  void (*on_end)(void *arg, bool delivered), void *arg)
 {
-    struct linger *linger = calloc(1, sizeof(*linger));
+    struct relay_linger *linger = calloc(1, sizeof(*linger));
     if (linger == NULL || take_over(linger, ep) == -1) {
         free(linger);
         endpoint_reset(ep);
@@ -233,7 +233,7 @@ struct linger *linger_start(struct endpoint *ep, uint64_t timeout_ms,
     return linger;
 }
 
-void linger_cancel(struct linger *linger)
+void linger_cancel(struct relay_linger *linger)
 {
     if (linger == NULL)
         return;

@@ -10,13 +10,13 @@
 
 #include "relay/endpoint.h"
 
-struct linger;
+struct relay_linger; /* not `linger`: that is what <sys/socket.h> calls SO_LINGER's value */
 
 /* Takes over ep's fd and TLS (ep is closed afterwards in the sense of endpoint_close). Everything the caller
  * had to say must have been written. on_end (may be NULL) runs once, from the event loop, never before this
  * returns; delivered: the peer has everything. NULL: out of memory; ep was reset. */
-struct linger *linger_start(struct endpoint *ep, uint64_t timeout_ms,
-                            void (*on_end)(void *arg, bool delivered), void *arg);
+struct relay_linger *linger_start(struct endpoint *ep, uint64_t timeout_ms,
+                                  void (*on_end)(void *arg, bool delivered), void *arg);
 
 /* Ends it now: resets what isn't delivered. on_end will not run. */
-void linger_cancel(struct linger *linger);
+void linger_cancel(struct relay_linger *linger);
