@@ -1,0 +1,27 @@
+/* The bytes of a response's head, and the small pages for errors.
+ * Refuses to decide anything: which status and which fields is the caller's business. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A growing text. Zero-initialise; free data. */
+struct http_head {
+    char *data;
+    size_t size, capacity;
+    bool failed; /* out of memory: the head is useless */
+};
+
+/* "Not Found"; "Unknown" for a status that isn't used here. */
+const char *http_status_text(int status);
+
+/* Status line, Server and Date. */
+void http_head_begin(struct http_head *head, int status);
+/* Appends whole lines or parts of one, each line with its CRLF. No value may hold CR or LF. */
+void http_head_add(struct http_head *head, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define HTTP_PAGE_MAX 192
+/* The page for a status, in HTML. Nothing of the request stands in it, so there is nothing to escape.
+ * Returns its length. */
+size_t http_status_page(int status, char page[HTTP_PAGE_MAX]);
+#define HTTP_PAGE_TYPE "text/html; charset=utf-8"

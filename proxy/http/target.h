@@ -1,0 +1,30 @@
+/* A request target as a path beneath a root: decoded once, normalised, without a way out.
+ * Pure. Refuses to know the file system: whether the path exists, or a link leads elsewhere (files.h). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "proxy/http/slice.h"
+
+struct http_target {
+    const char *path; /* decoded, terminated: "" the root, else "a/b" without slashes at its ends; bytes, not
+                         necessarily UTF-8, none of them a control character */
+    size_t size;
+    bool is_directory; /* it ended in "/", "/." or "/..": only a directory is meant */
+    bool has_query;
+    struct http_slice query; /* as sent, without the question mark */
+};
+
+/* Origin-form ("/a?b") and absolute-form ("http://host/a?b", RFC 9112 3.2). path: text.size + 1 bytes, the
+ * caller's. 0, or the status to refuse with: 400 malformed, a control character, or ".." above the root;
+ * 404 an encoded slash, which no file name can hold. */
+int http_target_parse(struct http_slice text, char *path, struct http_target *target);
+
+/* host [":" port] as in Host and in an authority: names, IPv4, "[IPv6]". Sub-delimiters and user info, which
+ * the grammar knows and no host uses, are refused. */
+bool http_host_valid(struct http_slice text);
+
+/* Encodes a path for use in Location: everything but unreserved characters and "/". out: 3 * size + 1 bytes.
+ * Returns its length. */
+size_t http_target_encode(const char *path, size_t size, char *out);
