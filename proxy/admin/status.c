@@ -1,0 +1,110 @@
+/* Builds /status.json.
+ * Refuses to know how the figures come about and how they are fetched. */
+#include "proxy/admin/status.h"
+
+#include "relay/session.h"
+
+/* Counters are unsigned, JSON's integers signed: 2^63 bytes take a 100 Gbit/s line 23 years. */
+static json_t *count(uint64_t n)
+{
+    return json_integer((json_int_t)(n & INT64_MAX));
+}
+
+static json_t *segment_to_json(const struct admin_direction *sums, int mode, int source, int sink)
+{
+    json_t *reasons = json_object();
+    uint64_t total = 0;
+
+    for (int reason = 0; reason < RELAY_REASON_COUNT; reason++) {
+        uint64_t n = sums->segments[mode][source][sink][reason];
+
+        if (n == 0)
+            continue;
+        total += n;
+        json_object_set_new(reasons, relay_reason_name((enum relay_reason)reason), count(n));
+    }
+    if (total == 0 && sums->bytes[mode][source][sink] == 0) {
+        json_decref(reasons);
+        return NULL;
+    }
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "mode", relay_mode_name((enum relay_mode)mode),
+                     "source_crypto", relay_crypto_name((enum relay_crypto)source), "sink_crypto",
+                     relay_crypto_name((enum relay_crypto)sink), "bytes",
+                     count(sums->bytes[mode][source][sink]), "count", count(total), "reasons", reasons);
+}
+
+static json_t *direction_to_json(const struct admin_direction *sums)
+{
+    json_t *segments = json_array();
+
+    for (int mode = 0; mode < RELAY_MODE_COUNT; mode++) {
+        for (int source = 0; source < RELAY_CRYPTO_COUNT; source++) {
+            for (int sink = 0; sink < RELAY_CRYPTO_COUNT; sink++) {
+                json_t *segment = segment_to_json(sums, mode, source, sink);
+
+                if (segment != NULL)
+                    json_array_append_new(segments, segment);
+            }
+        }
+    }
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "bytes", count(sums->user_bytes + sums->kernel_bytes),
+                     "user_bytes", count(sums->user_bytes), "kernel_bytes", count(sums->kernel_bytes),
+                     "head_bytes", count(sums->head_bytes), "segments", segments);
+}
+
+static json_t *listener_to_json(const struct generation_listener *listener)
+{
+    const char *prefix = listener->kind == LISTENER_PROXY ? "proxy:" : "";
+    const char *target = listener->kind == LISTENER_PROXY ? listener->backend->name : listener->target;
+    struct admin_listener sums;
+    json_t *directions = json_object();
+
+    admin_view_listener(listener->stats, &sums);
+    for (int direction = SESSION_TO_CLIENT; direction >= SESSION_TO_SERVER; direction--)
+        json_object_set_new(directions, admin_direction_name(direction),
+                            direction_to_json(&sums.directions[direction]));
+    return json_pack("{s:s, s:b, s:s+, s:o, s:o, s:o, s:o}", "address", listener->address, "tls",
+                     listener->certs != NULL, "target", prefix, target, "connections",
+                     count(sums.connections), "total", count(sums.connections_total), "accept_paused",
+                     count(sums.accept_paused), "directions", directions);
+}
+
+static json_t *backend_to_json(const struct backend *backend)
+{
+    json_t *servers = json_array();
+
+    for (size_t i = 0; i < backend->server_count; i++) {
+        const struct backend_server *server = &backend->servers[i];
+        const struct server_stats *stats = server->stats;
+
+        json_array_append_new(servers, json_pack("{s:s, s:s, s:b, s:o, s:o, s:o}", "name", server->name,
+                                                 "address", server->address->text, "up",
+                                                 atomic_load_explicit(&stats->up, memory_order_relaxed) != 0,
+                                                 "connections", count(relay_counter_get(&stats->connections)),
+                                                 "total", count(relay_counter_get(&stats->connections_total)),
+                                                 "failures", count(relay_counter_get(&stats->failures))));
+    }
+    return json_pack("{s:s, s:o}", "balance",
+                     backend->balance == CONF_BALANCE_LEAST_CONN ? "least_conn" : "round_robin", "servers",
+                     servers);
+}
+
+json_t *status_build(const struct admin_view *view)
+{
+    const struct generation *generation = view->generation;
+    json_t *listeners = json_object(), *backends = json_object(), *syscalls = json_object();
+
+    for (size_t i = 0; i < generation->listener_count; i++)
+        json_object_set_new(listeners, generation->listeners[i].name,
+                            listener_to_json(&generation->listeners[i]));
+    for (size_t i = 0; i < generation->backend_count; i++)
+        json_object_set_new(backends, generation->backends[i].name,
+                            backend_to_json(&generation->backends[i]));
+    for (int call = 0; call < RELAY_SYSCALL_COUNT; call++)
+        json_object_set_new(syscalls, relay_syscall_name((enum relay_syscall)call),
+                            count(view->syscalls[call]));
+    return json_pack("{s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "version", SLUICE_VERSION, "uptime_s",
+                     count(view->uptime_ms / 1000), "generation", count(generation->number), "workers",
+                     count(view->workers), "draining", view->draining, "listeners", listeners, "backends",
+                     backends, "syscalls", syscalls, "log_dropped", count(view->log_dropped));
+}
