@@ -29,7 +29,7 @@ struct loop_options {
     size_t copy_size;        /* bytes of the shared copy buffer; 0: LOOP_COPY_SIZE */
 };
 #define LOOP_PIPE_SIZE (1u << 20)
-#define LOOP_COPY_SIZE (256u << 10)
+#define LOOP_COPY_SIZE (512u << 10)
 
 struct loop {
     struct event_base *base;
