@@ -24,12 +24,13 @@ struct conf_problems {
         int line;   /* 0: none */
         char *key;  /* dotted path as the user knows it, listeners.web.address; NULL: none */
         char *text; /* what is wrong, and the remedy */
-    } *items;
+    } * items;
     size_t count;
 };
 void conf_problem_add(struct conf_problems *problems, struct conf_place place, const char *key,
                       const char *format, ...) __attribute__((format(printf, 4, 5)));
-void conf_problems_print(const struct conf_problems *problems, FILE *stream); /* in the order of file and line */
+void conf_problems_print(const struct conf_problems *problems,
+                         FILE *stream); /* in the order of file and line */
 void conf_problems_clear(struct conf_problems *problems);
 
 /* "127.0.0.1:80" "[::]:443" ":443" (dual-stack) "localhost:80"?: no, numeric only; "unix:/run/x.sock". */
@@ -98,16 +99,19 @@ struct conf_listener {
     const struct conf_backend *backend; /* exactly one of backend and files is set */
     const struct conf_files *files;
     enum conf_relay relay;
-    struct conf_place relay_place;
     bool require_zero_copy;
+    /* Line 0 where the key isn't given. */
+    struct conf_place tls_place, proxy_place, files_place, relay_place, require_zero_copy_place;
     struct conf_timeouts timeouts; /* the global ones where the listener says nothing */
 };
 
 enum conf_log_to { CONF_LOG_OFF, CONF_LOG_STDERR, CONF_LOG_STDOUT, CONF_LOG_FILE };
+enum conf_log_format { CONF_LOG_JSON };
 
 struct conf {
-    char *file; /* NULL: made in memory (conf_new) */
+    char *file;       /* as given to conf_load; NULL: from text without a name */
     unsigned workers; /* 0: one per CPU */
+    struct conf_place workers_place, pipe_size_place;
     char *user, *group; /* NULL: stay */
     struct conf_place user_place, group_place;
     char **capabilities; /* kept after the change of user, "net_bind_service" by default */
@@ -115,7 +119,8 @@ struct conf {
     struct conf_place capabilities_place;
     struct {
         enum conf_log_to access;
-        char *path; /* for FILE */
+        char *path; /* for FILE: absolute */
+        enum conf_log_format format;
         struct conf_place place;
     } log;
     bool has_admin;
@@ -132,14 +137,15 @@ struct conf {
     size_t listener_count;
 };
 
-/* Reads, checks the grammar, types, ranges and cross-references within the configuration (unknown backend, two
- * listeners on one address, a root that isn't a directory, a forced mode that the kind of listener can never
- * have ...). Certificates are only checked to be named; proxy checks them with certs. NULL: problems has at
- * least one entry. With problems added but a result returned: never. */
+/* Reads, checks the grammar, types, ranges and cross-references within the configuration (unknown backend,
+ * two listeners on one address, a root that isn't a directory, a forced mode that the kind of listener can
+ * never have ...). Certificates are only checked to be named; proxy checks them with certs. NULL: problems
+ * has at least one entry. With problems added but a result returned: never. */
 struct conf *conf_load(const char *path, struct conf_problems *problems);
 
 /* As conf_load, from text in libconfig syntax; `name` stands for the file in messages, relative paths are
- * relative to `directory`. For `serve`, `relay`, `demo` and tests. */
+ * relative to `directory`. NULL for either: no file, the working directory. For `serve`, `relay`, `demo` and
+ * tests. */
 struct conf *conf_load_text(const char *text, const char *name, const char *directory,
                             struct conf_problems *problems);
 void conf_free(struct conf *conf);
