@@ -143,23 +143,39 @@ static void mount_one(const char *kind, const char *where, const char *options)
     }
 }
 
+/* Makes a directory that a mount has hidden, and its parents. */
+static void make_directories(char *directory)
+{
+    for (char *slash = strchr(directory + 1, '/');; slash = strchr(slash + 1, '/')) {
+        if (slash != NULL) {
+            *slash = '\0';
+        }
+        if (mkdir(directory, 0755) == -1 && errno != EEXIST && errno != EROFS) {
+            fail("make %s", directory);
+        }
+        if (slash == NULL) {
+            return;
+        }
+        *slash = '/';
+    }
+}
+
 static void mount_all(void)
 {
+    struct strings shared = read_strings("shared");
     mount_one("proc", "/proc", "");
     mount_one("sysfs", "/sys", "");
     mount_one("devtmpfs", "/dev", "");
     if ((mkdir("/dev/pts", 0755) == -1 && errno != EEXIST) ||
-        (mkdir("/dev/shm", 0755) == -1 && errno != EEXIST)) {
+        (mkdir("/dev/shm", 0755) == -1 && errno != EEXIST) || symlink("/proc/self/fd", "/dev/fd") == -1) {
         fail("/dev");
     }
     mount_one("devpts", "/dev/pts", "");
     mount_one("tmpfs", "/dev/shm", "mode=1777");
     mount_one("tmpfs", "/run", "mode=755");
-    if (mkdir("/run/sluice", 0777) == -1 || symlink("/proc/self/fd", "/dev/fd") == -1) {
-        fail("/run/sluice and /dev/fd");
-    }
-    struct strings writable = read_strings("writable");
-    for (char **directory = writable.item; *directory != NULL; directory++) {
+    mount_one("tmpfs", "/tmp", "mode=1777,size=75%");
+    for (char **directory = shared.item; *directory != NULL; directory++) {
+        make_directories(*directory);
         mount_one("hostfs", *directory, *directory);
     }
 }
