@@ -10,7 +10,7 @@ from support import env, streams
 class Backend:
     """Runs handler(sock) in a thread for each connection and keeps what it returns, in order of acceptance."""
 
-    def __init__(self, handler, path=None, host="127.0.0.1", rcvbuf=None):
+    def __init__(self, handler, path=None, host="127.0.0.1", port=0, rcvbuf=None):
         self.handler = handler
         if path:
             self.listener = socket.socket(socket.AF_UNIX)
@@ -22,7 +22,7 @@ class Backend:
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if rcvbuf:
                 self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-            self.listener.bind((host, 0))
+            self.listener.bind((host, port))
             port = self.listener.getsockname()[1]
             self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.listener.listen(512)

@@ -134,6 +134,10 @@ class Sluice:
     def connections(self):
         return json.loads(self.admin("/connections.json"))
 
+    def connections_open(self, listener):
+        """How many connections the listener has now."""
+        return self.status()["listeners"][listener]["connections"]
+
     def metrics(self):
         """{(name, frozenset of label pairs): value}"""
         result = {}

@@ -2,6 +2,8 @@
 
 check_record and check_against_plan hold for every record of every test; the daemon fixture applies them.
 """
+from support import env
+
 MODES = ("splice", "sendfile", "mmap", "copy")
 CRYPTOS = ("none", "ktls", "user")
 REASONS = ("forced", "transform", "inspect", "compressed", "generated", "ktls_off", "ktls_kernel", "ktls_cipher",
@@ -43,10 +45,12 @@ def check_direction(direction):
 
 def check_plan_entry(entry):
     assert set(entry) >= {"listener", "route", "tls_version", "direction", "modes", "source_crypto",
-                          "sink_crypto", "reasons"}, entry
+                          "sink_crypto", "reasons", "refusals"}, entry
     assert entry["direction"] in DIRECTIONS, entry
-    assert entry["modes"] and set(entry["modes"]) <= set(MODES), entry
-    assert entry["reasons"] and set(entry["reasons"]) <= set(REASONS), entry
+    assert entry["modes"] or entry["refusals"], entry
+    assert set(entry["modes"]) <= set(MODES), entry
+    assert set(entry["reasons"]) <= set(REASONS) and set(entry["refusals"]) <= set(REASONS), entry
+    assert bool(entry["modes"]) == bool(entry["reasons"]), entry
     assert entry["source_crypto"] in CRYPTOS and entry["sink_crypto"] in CRYPTOS, entry
     assert entry["tls_version"] in (None, "TLSv1.2", "TLSv1.3"), entry
 
@@ -110,3 +114,65 @@ def check_plain_relay(record, direction, relay, size):
         assert found <= {COPY_SMALL, SPLICE}, record
         if size >= 8 << 20:
             assert SPLICE in found and got["user_bytes"] <= AUTO_COPY_MAX, record
+
+
+# With TLS to the client, what is to be expected depends on the kernel, the version and the direction.
+
+
+def tx_crypto():
+    return "ktls" if env.KTLS else "user"
+
+
+def rx_crypto(version):
+    """OpenSSL before 3.2 gives the kernel no TLS 1.3 to decrypt."""
+    return "ktls" if env.KTLS and version == "TLSv1.2" else "user"
+
+
+def check_tls(record, version):
+    assert record["tls"]["version"] == version, record
+    assert record["tls"]["cipher"].startswith("TLS_"), record
+
+
+def check_tls_relay(record, direction, version, relay, size):
+    """A TLS-terminating proxy moved `size` bytes the way policy and host say."""
+    got, found = record["directions"][direction], kinds(record, direction)
+    assert got["bytes"] == size, record
+    if direction == "to_client":
+        cryptos, why = ("none", tx_crypto()), "ktls_kernel"
+    else:
+        cryptos, why = (rx_crypto(version), "none"), "ktls_rx_tls13" if env.KTLS else "ktls_kernel"
+    if size == 0:
+        assert not found, record
+    elif relay == "copy":
+        assert found == {("copy", *cryptos, "forced")}, record
+    elif "user" in cryptos:
+        assert found == {("copy", *cryptos, why)}, record
+    else:
+        check_kernel_tls(record, direction, relay, cryptos, size)
+
+
+def check_kernel_tls(record, direction, relay, cryptos, size):
+    got, found = record["directions"][direction], kinds(record, direction)
+    splice = ("splice", *cryptos, "forced" if relay == "splice" else "passthrough")
+    aside = {("copy", *cryptos, "control_record"), ("copy", *cryptos, "tls_pending")}
+    small = {("copy", *cryptos, "small_transfers")} if relay == "auto" else set()
+    assert found <= {splice} | aside | small, record
+    if relay == "splice" or size >= 8 << 20:
+        assert splice in found and got["user_bytes"] <= AUTO_COPY_MAX, record
+
+
+def file_kind(relay, tls=False):
+    """The one segment by which a file goes out under policy `relay`."""
+    if not tls:
+        return (relay, "none", "none", "forced") if relay != "auto" else SENDFILE
+    if relay != "auto":
+        return (relay, "none", tx_crypto(), "forced")
+    return ("sendfile", "none", "ktls", "passthrough") if env.KTLS else ("copy", "none", "user", "ktls_kernel")
+
+
+def check_file(record, relay, size, tls=False):
+    got, kind = record["directions"]["to_client"], file_kind(relay, tls)
+    assert got["bytes"] == size and kinds(record, "to_client") == ({kind} if size else set()), record
+    is_kernel_kind = kind[0] == "sendfile" and kind[2] != "user"
+    assert got["kernel_bytes" if is_kernel_kind else "user_bytes"] == size, record
+    assert record["outcome"] == "complete" and record["status"] in (200, 206), record

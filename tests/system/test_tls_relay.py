@@ -1,0 +1,228 @@
+"""TLS in front of a TCP backend: every size and direction, half-close, resets, truncation; with kTLS by splice,
+without it by copying, and always saying which."""
+import pytest
+
+from support import env, records, streams, tls
+from support.backends import Backend, converser
+from support.env import MIB
+from support.payload import Payload
+
+pytestmark = pytest.mark.ktls
+
+VERSIONS = ("TLSv1.2", "TLSv1.3")
+SIZES = (0, 1, 16384, 16385, 65537, MIB)
+# Forced splice can be had for TLS both ways only where the kernel decrypts too.
+RELAYS = ("auto", "copy")
+
+
+@pytest.fixture
+def tls_proxy(proxy, certs):
+    def start(*servers, relay="auto", **settings):
+        listener = {"tls": "main", "relay": relay, **settings.pop("listener", {})}
+        return proxy(*servers, listener=listener, tls={"main": certs.tls()}, **settings)
+    return start
+
+
+@pytest.fixture
+def dial(certs, closing):
+    """dial(daemon, version) is a TlsSocket on the listener `app`."""
+    def connect(daemon, version=None, **kwargs):
+        return closing(tls.TlsSocket(closing(daemon.connect("app", **kwargs)), tls.context(certs, version)))
+    return connect
+
+
+def splice_fits(version):
+    return env.KTLS and version == "TLSv1.2"
+
+
+def policies(version):
+    return RELAYS + (("splice",) if splice_fits(version) else ())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_sizes_each_way_and_both_at_once(version, tls_proxy, dial, closing):
+    waiting = []
+    backend = closing(Backend(lambda sock: streams.converse(sock, waiting.pop())))
+    for relay in policies(version):
+        daemon, done = tls_proxy(backend.address, relay=relay), 0
+        for size in SIZES:
+            for up, down in ((0, 1), (1, 0), (1, 1)):
+                to_server, to_client = Payload(size * up, seed=2), Payload(size * down, seed=3)
+                waiting.append(to_client)
+                slot = backend.accepted
+                sock = dial(daemon, version)
+                at_client = streams.converse(sock, to_server)
+                backend.result(slot).assert_all(to_server)
+                at_client.assert_all(to_client)
+                sock.close()
+                done += 1
+                record = daemon.wait_records(done)[-1]
+                records.check_tls(record, version)
+                assert record["tls"]["sni"] == "localhost" and record["outcome"] == "complete", record
+                assert record["directions"]["to_client"]["head_bytes"] > 500, record
+                records.check_tls_relay(record, "to_server", version, relay, to_server.size)
+                records.check_tls_relay(record, "to_client", version, relay, to_client.size)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_big_both_ways_at_once(version, tls_proxy, dial, backend, big):
+    for relay in policies(version):
+        server = backend(converser(big))
+        daemon = tls_proxy(server.address, relay=relay)
+        sock = dial(daemon, version)
+        streams.converse(sock, big).assert_all(big)
+        server.result().assert_all(big)
+        record = daemon.wait_record()
+        records.check_tls_relay(record, "to_server", version, relay, big.size)
+        records.check_tls_relay(record, "to_client", version, relay, big.size)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_forced_splice_resets_where_it_can_not_be(version, tls_proxy, dial, backend):
+    if splice_fits(version):  # then it works: asserted above
+        version = "TLSv1.3"
+    server = backend(converser(Payload(100_000)))
+    daemon = tls_proxy(server.address, relay="splice")
+    sock = dial(daemon, version)
+    streams.Sender(sock, Payload(1000), half_close=False).join()
+    assert streams.receive(sock).end == "reset"
+    record = daemon.wait_record()
+    assert record["outcome"] == "refused" and record["closed_by"] == "sluice", record
+    assert ("ktls_rx_tls13" if env.KTLS else "ktls_kernel") in record["detail"], record
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_ktls_off_says_so(version, proxy, certs, dial, backend):
+    payload = Payload(100_000)
+    server = backend(converser(payload))
+    daemon = proxy(server.address, listener={"tls": "main"}, tls={"main": certs.tls(ktls="off")})
+    streams.converse(dial(daemon, version), payload).assert_all(payload)
+    record = daemon.wait_record()
+    assert records.kinds(record, "to_client") == {("copy", "none", "user", "ktls_off")}, record
+    assert records.kinds(record, "to_server") == {("copy", "user", "none", "ktls_off")}, record
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_half_close(version, first, tls_proxy, dial, backend):
+    """close_notify is the half-close of TLS: the other direction goes on."""
+    one, two = Payload(3 * MIB, seed=2), Payload(3 * MIB + 1, seed=3)
+
+    def serve(sock):
+        if first == "server":
+            streams.send(sock, two)
+            return streams.receive(sock)
+        got = streams.receive(sock)
+        streams.send(sock, two)
+        return got
+
+    server = backend(serve)
+    daemon = tls_proxy(server.address)
+    sock = dial(daemon, version)
+    if first == "client":
+        streams.send(sock, one)
+        streams.receive(sock).assert_all(two)
+    else:
+        streams.receive(sock).assert_all(two)
+        streams.send(sock, one)
+    server.result().assert_all(one)
+    record = daemon.wait_record()
+    assert record["closed_by"] == first and record["outcome"] == "complete", record
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_end_without_close_notify_is_a_loss(version, tls_proxy, dial, backend):
+    """FIN alone may be an attacker's cut: the server must see a reset, not an end."""
+    server = backend(streams.receive)
+    daemon = tls_proxy(server.address)
+    sock = dial(daemon, version)
+    streams.send(sock, Payload(100_000), half_close=False)
+    sock.sock.shutdown(1)
+    got = server.result()
+    assert got.end == "reset", got
+    record = daemon.wait_record()
+    assert record["outcome"] == "truncated" and record["closed_by"] == "client", record
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_server_reset_reaches_the_client(version, tls_proxy, dial, backend):
+    def serve(sock):
+        streams.send(sock, Payload(100_000), half_close=False)
+        streams.receive(sock, limit=1)
+        streams.reset(sock)
+        return True
+
+    server = backend(serve)
+    daemon = tls_proxy(server.address)
+    sock = dial(daemon, version)
+    assert streams.receive(sock, limit=100_000).size == 100_000
+    sock.sendall(b"x")
+    assert streams.receive(sock).end == "reset"
+    record = daemon.wait_record()
+    assert record["outcome"] == "reset" and record["closed_by"] == "server", record
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_client_reset_reaches_the_server(version, tls_proxy, dial, backend):
+    server = backend(streams.receive)
+    daemon = tls_proxy(server.address)
+    sock = dial(daemon, version)
+    streams.send(sock, Payload(1_000_000), half_close=False)
+    env.wait_for(lambda: server.accepted, "the server to be reached")
+    streams.reset(sock)
+    assert server.result().end == "reset"
+    assert daemon.wait_record()["outcome"] == "reset"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_slow_reader_and_an_orderly_end(version, tls_proxy, dial, backend):
+    """kTLS cuts off what is only partly queued if the socket is closed too soon."""
+    payload = Payload(3 * MIB + 17)
+    server = backend(converser(payload))
+    daemon = tls_proxy(server.address)
+    sock = dial(daemon, version, rcvbuf=4096)
+    streams.receive(sock, chunk=3000).assert_all(payload)
+    sock.shutdown(1)
+    record = daemon.wait_record()
+    records.check_tls_relay(record, "to_client", version, "auto", payload.size)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_stalled_client_stalls_the_server(version, tls_proxy, dial, backend):
+    payload, senders = Payload(env.BIG, seed=7), []
+
+    def serve(sock):
+        senders.append(streams.Sender(sock, payload))
+        senders[0].join()
+        return streams.receive(sock)
+
+    server = backend(serve)
+    daemon = tls_proxy(server.address)
+    sock = dial(daemon, version, rcvbuf=4096)
+    first = sock.recv(1)
+    if not env.KTLS:  # the guest's payload may fit the buffers on the way
+        sent = env.wait_until_still(lambda: senders[0].sent, "the server to block")
+        assert sent < 24 * MIB
+    rest = streams.receive(sock)
+    assert len(first) + rest.size == payload.size and rest.end == "eof", rest
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_conversation_in_small_pieces(version, tls_proxy, dial, backend):
+    sizes = [1, 100, 5000, 16384, 20000] * 10
+
+    def serve(sock):
+        for size in sizes:
+            sock.sendall(streams.receive_exactly(sock, size))
+        return streams.receive(sock).end
+
+    server = backend(serve)
+    daemon = tls_proxy(server.address)
+    sock = dial(daemon, version)
+    for number, size in enumerate(sizes):
+        message = Payload(size, seed=number).bytes()
+        sock.sendall(message)
+        assert streams.receive_exactly(sock, size) == message
+    sock.shutdown(1)
+    assert server.result() == "eof"
+    assert daemon.wait_record()["outcome"] == "complete"
