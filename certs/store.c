@@ -306,22 +306,23 @@ static int merge_names(struct cert_store *store, const struct cert_store_options
     size_t kept = 0;
     for (size_t i = 0, next; i < store->name_count; i = next) {
         struct cert_set set = empty_set();
-        struct name_entry entry = store->names[i];
-        for (next = i; next < store->name_count && strcmp(store->names[next].name, entry.name) == 0; next++) {
+        const char *name = store->names[i].name;
+        for (next = i; next < store->name_count && strcmp(store->names[next].name, name) == 0; next++) {
             size_t file = store->names[next].file;
             size_t *place = &set.cert[key_type(&store->pairs[file])];
             *place = *place == NO_CERT ? file : *place;
         }
-        entry.ctx = set_context(store, options, &set, error);
-        if (entry.ctx == NULL) {
+        store->names[i].ctx = set_context(store, options, &set, error);
+        if (store->names[i].ctx == NULL) {
             return -1;
         }
-        for (size_t j = i + 1; j < next; j++) {
-            free(store->names[j].name);
-            store->names[j].name = NULL;
-        }
-        store->names[i].name = NULL;
+        /* The others of this name change places with it, and are dropped at the end. */
+        struct name_entry entry = store->names[i];
+        store->names[i] = store->names[kept];
         store->names[kept++] = entry;
+    }
+    for (size_t i = kept; i < store->name_count; i++) {
+        free(store->names[i].name);
     }
     store->name_count = kept;
     return 0;
