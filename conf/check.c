@@ -193,15 +193,6 @@ static void check_files(const struct conf_files *files, struct conf_problems *pr
         }
     }
     free(path);
-    for (size_t i = 0; i < files->index_count; i++) {
-        if (strchr(files->index[i], '/') != NULL) {
-            path = memory_format("files.%s.index", files->name);
-            conf_problem_add(problems, files->place, path,
-                             "\"%s\" contains a /: name a file, which is looked for in each directory",
-                             files->index[i]);
-            free(path);
-        }
-    }
 }
 
 void check_conf(const struct conf *conf, struct conf_problems *problems)

@@ -37,13 +37,13 @@ static char *join(const char *path, const char *name)
     return path[0] != '\0' ? memory_format("%s.%s", path, name) : memory_strdup(name);
 }
 
-static void expected(struct load *load, const struct schema_key *key, const config_setting_t *setting,
-                     const char *path, const char *found)
+static void report_kind(struct load *load, const struct schema_key *key, const config_setting_t *setting,
+                        const char *path)
 {
     char text[SCHEMA_EXPECTED_MAX];
     schema_describe(key, text);
     conf_problem_add(load->problems, load_place(load, setting), path, "expected %s, such as %s; found %s",
-                     text, key->example, found);
+                     text, key->example, value_kind(setting));
 }
 
 static void report_unknown(struct load *load, const struct schema_section *section,
@@ -160,7 +160,7 @@ static void load_key(struct load *load, const struct schema_key *key, const conf
     }
     bool usable = setting != NULL && holds(key->type, setting);
     if (setting != NULL && !usable) {
-        expected(load, key, setting, path, "something else");
+        report_kind(load, key, setting, path);
     }
     if (key->type != SCHEMA_GROUP) {
         if (usable) {

@@ -24,6 +24,9 @@ struct load {
     size_t reference_count;
 };
 
+/* What a setting is, for messages: "a string". */
+const char *value_kind(const config_setting_t *setting);
+
 /* Where a setting stands. */
 struct conf_place load_place(const struct load *load, const config_setting_t *setting);
 

@@ -215,6 +215,7 @@ static const struct schema_key files_keys[] = {
     {
         .name = "index",
         .type = SCHEMA_STRINGS,
+        .forbidden = "/",
         .help = "The files that answer for a directory: the first that exists",
         .example = "[ \"index.html\", \"index.htm\" ]",
         .fallback = "index.html",

@@ -36,6 +36,7 @@ struct schema_key {
     bool fixed;                 /* a reload can't change it */
     uint64_t min, max;          /* INTEGER, DURATION (ms), SIZE (bytes); NAMED and LIST: min elements */
     const char *const *choices; /* ends with NULL */
+    const char *forbidden;      /* STRINGS: characters that none may contain */
     const char *target;         /* REFERENCE */
     const struct schema_section *section; /* GROUP, NAMED, LIST: the keys inside */
     /* Where the value lives in the struct of its section. 0 for all but `offset`: there is none. */

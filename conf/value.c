@@ -33,7 +33,7 @@ static void expected(const struct value *value, const char *found)
                      text, value->key->example, found);
 }
 
-static const char *kind(const config_setting_t *setting)
+const char *value_kind(const config_setting_t *setting)
 {
     switch (config_setting_type(setting)) {
     case CONFIG_TYPE_INT:
@@ -183,6 +183,11 @@ static bool string_allowed(const struct value *value, const char *text)
             return true;
         }
     }
+    if (value->key->forbidden != NULL && strpbrk(text, value->key->forbidden) != NULL) {
+        conf_problem_add(value->load->problems, value->place, value->path, "\"%s\" contains %c: leave it out",
+                         text, *strpbrk(text, value->key->forbidden));
+        return false;
+    }
     if (choices == NULL) {
         return true;
     }
@@ -208,7 +213,7 @@ static void store_strings(const struct value *value, const config_setting_t *set
         one.place = load_place(value->load, element);
         const char *text = config_setting_get_string(element);
         if (text == NULL) {
-            expected(&one, kind(element));
+            expected(&one, value_kind(element));
         } else if (string_allowed(&one, text)) {
             strings[count++] = memory_strdup(text);
         }
@@ -237,7 +242,7 @@ void value_load(struct load *load, const struct schema_key *key, const config_se
     } else if (key->type == SCHEMA_STRINGS && (type == CONFIG_TYPE_ARRAY || type == CONFIG_TYPE_LIST)) {
         store_strings(&value, setting);
     } else {
-        expected(&value, kind(setting));
+        expected(&value, value_kind(setting));
     }
 }
 
