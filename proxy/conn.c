@@ -1,0 +1,502 @@
+/* See conn.h. The states and the only ways between them:
+ *   handshaking -> dialing | http -> relaying -> lingering -> ended
+ * Refuses to know how bytes move, what a request means, and which server is next. */
+#include "proxy/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "certs/store.h"
+#include "proxy/address.h"
+#include "proxy/conn_internal.h"
+#include "proxy/dial.h"
+#include "proxy/log.h"
+#include "proxy/worker_internal.h"
+#include "relay/linger.h"
+#include "relay/session.h"
+#include "relay/tls_conn.h"
+
+static void conn_abort(struct conn *conn, const struct conn_outcome *outcome);
+static void conn_begin(struct conn *conn);
+
+/* --- The timer: one a connection, looked at when it fires, not moved at every byte --- */
+
+#define NO_DEADLINE UINT64_MAX
+
+static uint64_t find_deadline(const struct conn *conn)
+{
+    uint64_t deadline = NO_DEADLINE;
+
+    if (conn->state == CONN_HANDSHAKING)
+        deadline = conn->began_ms + conn->listener->timeouts.handshake_ms;
+    else if (conn->state == CONN_RELAYING)
+        deadline = session_last_activity(conn->session) + conn->listener->timeouts.idle_ms;
+    if (conn->drain_deadline_ms != 0 && conn->drain_deadline_ms < deadline)
+        deadline = conn->drain_deadline_ms;
+    return deadline; /* dial, http_conn and linger keep their own */
+}
+
+static void schedule(struct conn *conn)
+{
+    const uint64_t now = loop_now_ms(), deadline = find_deadline(conn);
+    const uint64_t left = deadline > now ? deadline - now : 1;
+    const struct timeval delay = {.tv_sec = (time_t)(left / 1000),
+                                  .tv_usec = (suseconds_t)(left % 1000) * 1000};
+
+    if (deadline == NO_DEADLINE)
+        event_del(&conn->timer);
+    else
+        evtimer_add(&conn->timer, &delay);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *conn = arg;
+    const uint64_t now = loop_now_ms();
+
+    (void)fd;
+    (void)what;
+    if (now < find_deadline(conn))
+        schedule(conn);
+    else if (conn->drain_deadline_ms != 0 && now >= conn->drain_deadline_ms)
+        conn_stop(conn);
+    else
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_TIMEOUT, CLOSED_BY_SLUICE,
+                                                conn->state == CONN_HANDSHAKING ? "handshake" : "idle"});
+}
+
+/* --- The end --- */
+
+static void on_burial(struct loop_task *task)
+{
+    struct conn *conn = (struct conn *)((char *)task - offsetof(struct conn, burial));
+
+    free(conn->final);
+    free(conn->http_template);
+    generation_unref(conn->generation);
+    free(conn);
+}
+
+/* Both ends are closed or taken over: lets go of everything; the memory goes on the next turn. */
+static void conn_release(struct conn *conn)
+{
+    assert(conn->state != CONN_ENDED);
+    conn->state = CONN_ENDED;
+    event_del(&conn->timer);
+    if (conn->server_used != NULL)
+        backend_server_released(conn->server_used);
+    atomic_store_explicit(&conn->stats->connections,
+                          atomic_load_explicit(&conn->stats->connections, memory_order_relaxed) - 1,
+                          memory_order_relaxed);
+    loop_bury(worker_loop(conn->worker), &conn->burial);
+    worker_remove_conn(conn->worker, conn);
+}
+
+static void log_end(struct conn *conn, const struct conn_outcome *outcome)
+{
+    struct report report;
+
+    conn_fill_report(conn, &report);
+    conn_fill_outcome(&report, outcome);
+    log_post(worker_log(conn->worker), &report);
+}
+
+/* Whatever state it is in: both peers see a reset, the log tells why. */
+static void conn_abort(struct conn *conn, const struct conn_outcome *outcome)
+{
+    log_end(conn, outcome);
+    dial_free(conn->dial);
+    session_free(conn->session);
+    conn->dial = NULL;
+    conn->session = NULL;
+    endpoint_reset(&conn->client);
+    endpoint_reset(&conn->server);
+    conn_release(conn);
+}
+
+static void on_lingered(void *arg, bool delivered)
+{
+    struct conn *conn = arg;
+
+    conn->linger = NULL;
+    if (!delivered && conn->final->outcome == OUTCOME_COMPLETE) {
+        conn->final->outcome = OUTCOME_RESET;
+        conn->final->closed_by = CLOSED_BY_SLUICE;
+        snprintf(conn->final->detail, sizeof(conn->final->detail), "the client did not take everything");
+    }
+    conn->final->duration_ms = loop_now_ms() - conn->began_ms;
+    log_post(worker_log(conn->worker), conn->final);
+    conn_release(conn);
+}
+
+/* An orderly close of the client; the line in the log waits for it, since only then is the outcome known. */
+static void conn_linger(struct conn *conn, const struct conn_outcome *outcome)
+{
+    conn->final = malloc(sizeof(*conn->final));
+    if (conn->final == NULL) {
+        conn_abort(conn, outcome);
+        return;
+    }
+    conn_fill_report(conn, conn->final);
+    conn_fill_outcome(conn->final, outcome);
+    session_free(conn->session);
+    conn->session = NULL;
+    endpoint_close(&conn->server);
+    conn->state = CONN_LINGERING;
+    schedule(conn);
+    conn->linger = linger_start(&conn->client, conn->listener->timeouts.linger_ms, on_lingered, conn);
+    if (conn->linger == NULL) {
+        log_post(worker_log(conn->worker), conn->final);
+        conn_release(conn);
+    }
+}
+
+/* --- Relaying --- */
+
+static void on_session_end(void *arg, const struct session_end *end)
+{
+    struct conn *conn = arg;
+    struct conn_outcome outcome = {.outcome = OUTCOME_COMPLETE, .detail = ""};
+
+    assert(conn->state == CONN_RELAYING);
+    outcome.closed_by = end->closed_by == SESSION_CLIENT   ? CLOSED_BY_CLIENT
+                        : end->closed_by == SESSION_SERVER ? CLOSED_BY_SERVER
+                                                           : CLOSED_BY_SLUICE;
+    switch (end->end) {
+    case FLOW_END_NONE:
+    case FLOW_END_COMPLETE:
+        break;
+    case FLOW_END_SOURCE:
+    case FLOW_END_SINK:
+        outcome.outcome = OUTCOME_RESET;
+        outcome.detail = end->error != 0 ? strerror(end->error) : "";
+        break;
+    case FLOW_END_TRUNCATED:
+        outcome.outcome = OUTCOME_TRUNCATED;
+        outcome.detail = "the stream ended without close_notify";
+        break;
+    case FLOW_END_REFUSED:
+        outcome.outcome = OUTCOME_REFUSED;
+        outcome.detail = relay_reason_name(end->refusal);
+        break;
+    }
+    if (outcome.outcome != OUTCOME_COMPLETE) {
+        conn_abort(conn, &outcome);
+    } else if (conn->client.kind == ENDPOINT_TLS && conn->client.fd != -1) {
+        /* close() would cut off what the kernel's TLS still holds (kernel.md 3). */
+        conn_linger(conn, &outcome);
+    } else {
+        /* Both streams have been read to their end and shut down: the kernel delivers what it holds. */
+        log_end(conn, &outcome);
+        session_free(conn->session);
+        endpoint_close(&conn->client);
+        endpoint_close(&conn->server);
+        conn_release(conn);
+    }
+}
+
+static void start_session(struct conn *conn)
+{
+    const struct session_options options = {
+        .loop = worker_loop(conn->worker),
+        .client = &conn->client,
+        .server = &conn->server,
+        .policy = conn->listener->policy,
+        .counters = {&conn->stats->directions[0], &conn->stats->directions[1]},
+        .on_end = on_session_end,
+        .arg = conn,
+    };
+
+    conn->session = session_start(&options);
+    if (conn->session == NULL) {
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, "out of memory"});
+        return;
+    }
+    if (conn->client.tls != NULL) {
+        flow_add_head_bytes(session_flow(conn->session, SESSION_TO_SERVER),
+                            tls_conn_handshake_rx(conn->client.tls));
+        flow_add_head_bytes(session_flow(conn->session, SESSION_TO_CLIENT),
+                            tls_conn_handshake_tx(conn->client.tls));
+    }
+    conn->state = CONN_RELAYING;
+    schedule(conn);
+}
+
+/* --- Dialling --- */
+
+static bool on_descriptor_wanted(void *arg)
+{
+    struct conn *conn = arg;
+
+    return worker_free_reserve(conn->worker, WORKER_RESERVE_DIAL);
+}
+
+static void on_dial_end(void *arg, const struct dial_end *end)
+{
+    struct conn *conn = arg;
+
+    assert(conn->state == CONN_DIALING);
+    if (end->status != DIAL_CONNECTED) {
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, end->detail});
+        return;
+    }
+    conn->server_used = end->server;
+    dial_free(conn->dial);
+    conn->dial = NULL;
+    start_session(conn);
+}
+
+static void start_dial(struct conn *conn)
+{
+    const struct dial_options options = {
+        .loop = worker_loop(conn->worker),
+        .backend = conn->listener->backend,
+        .worker_index = worker_index(conn->worker),
+        .timeout_ms = conn->listener->timeouts.connect_ms,
+        .server = &conn->server,
+        .free_descriptor = on_descriptor_wanted,
+        .on_end = on_dial_end,
+        .arg = conn,
+    };
+
+    conn->state = CONN_DIALING;
+    schedule(conn);
+    conn->dial = dial_start(&options);
+    if (conn->dial == NULL)
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, "out of memory"});
+}
+
+/* --- HTTP --- */
+
+static void on_http_response(void *arg, const struct report *report)
+{
+    struct conn *conn = arg;
+
+    log_post(worker_log(conn->worker), report);
+}
+
+static void on_http_end(void *arg, enum http_end end)
+{
+    struct conn *conn = arg;
+
+    (void)end; /* each response has told its own outcome */
+    assert(conn->state == CONN_HTTP);
+    http_conn_free(conn->http);
+    conn->http = NULL;
+    endpoint_close(&conn->client);
+    conn_release(conn);
+}
+
+static void start_http(struct conn *conn)
+{
+    struct http_conn_options options = {
+        .loop = worker_loop(conn->worker),
+        .client = &conn->client,
+        .handler = conn->listener->handler,
+        .policy = conn->listener->policy,
+        .counters = {&conn->stats->directions[0], &conn->stats->directions[1]},
+        .header_ms = conn->listener->timeouts.header_ms,
+        .idle_ms = conn->listener->timeouts.idle_ms,
+        .linger_ms = conn->listener->timeouts.linger_ms,
+        /* Looking at the admin pages is not traffic. */
+        .on_response = conn->listener->kind == LISTENER_ADMIN ? NULL : on_http_response,
+        .on_end = on_http_end,
+        .arg = conn,
+    };
+
+    conn->http_template = malloc(sizeof(*conn->http_template));
+    if (conn->http_template != NULL) {
+        conn_fill_report(conn, conn->http_template);
+        options.report = conn->http_template;
+        conn->http = http_conn_start(&options);
+    }
+    if (conn->http == NULL) {
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_RESET, CLOSED_BY_SLUICE, "out of memory"});
+        return;
+    }
+    conn->state = CONN_HTTP;
+    schedule(conn);
+    if (conn->drain_deadline_ms != 0)
+        http_conn_drain(conn->http);
+}
+
+/* --- TLS --- */
+
+static void on_handshake_done(struct conn *conn)
+{
+    const struct tls_conn *tls = conn->client.tls;
+
+    if (conn->listener->ktls == CONF_KTLS_REQUIRE && !tls_conn_ktls_tx(tls)) {
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_REFUSED, CLOSED_BY_SLUICE,
+                                                relay_reason_name(tls_conn_tx_reason(tls))});
+        return;
+    }
+    conn_begin(conn);
+}
+
+static void conn_handshake(struct conn *conn)
+{
+    struct conn_outcome outcome = {OUTCOME_HANDSHAKE, CLOSED_BY_SLUICE, ""};
+
+    switch (tls_conn_handshake(conn->client.tls)) {
+    case TLS_DONE:
+        on_handshake_done(conn);
+        return;
+    case TLS_WANT_READ:
+    case TLS_WANT_WRITE:
+        return;
+    case TLS_CLOSED:
+    case TLS_TRUNCATED:
+        outcome.closed_by = CLOSED_BY_CLIENT;
+        outcome.detail = "the client closed during the handshake";
+        break;
+    case TLS_BROKEN:
+        outcome.detail = tls_conn_error(conn->client.tls);
+        break;
+    }
+    /* OpenSSL has sent an alert that says why: let it arrive. */
+    conn_linger(conn, &outcome);
+}
+
+/* --- From the accepted socket on --- */
+
+static void on_client_ready(void *arg)
+{
+    struct conn *conn = arg;
+    int error;
+
+    if (conn->state == CONN_HANDSHAKING) {
+        conn_handshake(conn);
+        return;
+    }
+    assert(conn->state == CONN_DIALING);
+    /* Data and half-close wait in the kernel for the session; a reset is noticed at once. */
+    error = endpoint_check(&conn->client);
+    if (error != 0)
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_RESET, CLOSED_BY_CLIENT, strerror(error)});
+}
+
+static void conn_begin(struct conn *conn)
+{
+    if (conn->listener->kind == LISTENER_PROXY)
+        start_dial(conn);
+    else
+        start_http(conn);
+}
+
+static int start_tls(struct conn *conn)
+{
+    struct tls_conn *tls = tls_conn_new(cert_store_context(conn->listener->certs), conn->client.fd,
+                                        conn->listener->ktls != CONF_KTLS_OFF);
+
+    if (tls == NULL)
+        return -1;
+    endpoint_set_tls(&conn->client, tls);
+    conn->state = CONN_HANDSHAKING;
+    schedule(conn);
+    return 0;
+}
+
+static void reset_socket(int fd)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(fd);
+}
+
+void conn_accept(struct worker *worker, struct generation *generation,
+                 const struct generation_listener *listener, int fd, const struct sockaddr_storage *peer,
+                 socklen_t peer_length)
+{
+    static _Atomic uint64_t next_id = 1;
+    struct loop *loop = worker_loop(worker);
+    struct conn *conn = calloc(1, sizeof(*conn));
+
+    if (conn == NULL) {
+        reset_socket(fd);
+        return;
+    }
+    conn->client.fd = conn->server.fd = -1;
+    conn->worker = worker;
+    conn->listener = listener;
+    conn->stats = listener->stats->workers[worker_index(worker)];
+    conn->burial.run = on_burial;
+    conn->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
+    clock_gettime(CLOCK_REALTIME, &conn->began);
+    conn->began_ms = loop_now_ms();
+    address_format(peer, peer_length, conn->peer, sizeof(conn->peer));
+    evtimer_assign(&conn->timer, loop->base, on_timer, conn);
+    if (endpoint_open_socket(&conn->client, loop, fd) == -1) {
+        reset_socket(fd);
+        free(conn);
+        return;
+    }
+    endpoint_on_ready(&conn->client, on_client_ready, conn);
+    conn->generation = generation_ref(generation);
+    relay_counter_add(&conn->stats->connections_total, 1);
+    relay_counter_add(&conn->stats->connections, 1);
+    worker_add_conn(worker, conn);
+    if (worker_draining(worker))
+        conn_drain(conn);
+    if (listener->certs == NULL)
+        conn_begin(conn);
+    else if (start_tls(conn) == -1)
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_HANDSHAKE, CLOSED_BY_SLUICE, "out of memory"});
+}
+
+void conn_drain(struct conn *conn)
+{
+    if (conn->state == CONN_ENDED || conn_is_admin(conn))
+        return;
+    if (conn->drain_deadline_ms == 0)
+        conn->drain_deadline_ms = loop_now_ms() + conn->listener->timeouts.drain_ms;
+    schedule(conn);
+    if (conn->state == CONN_HTTP)
+        http_conn_drain(conn->http);
+}
+
+/* The response under way, if there is one, is told as `stopped`. */
+static void stop_http(struct conn *conn)
+{
+    struct report report;
+
+    if (conn->listener->kind != LISTENER_ADMIN && http_conn_report(conn->http, &report)) {
+        conn_fill_outcome(&report, &(struct conn_outcome){OUTCOME_STOPPED, CLOSED_BY_SLUICE, ""});
+        log_post(worker_log(conn->worker), &report);
+    }
+    http_conn_free(conn->http);
+    conn->http = NULL;
+    endpoint_reset(&conn->client);
+    conn_release(conn);
+}
+
+void conn_stop(struct conn *conn)
+{
+    const struct conn_outcome stopped = {OUTCOME_STOPPED, CLOSED_BY_SLUICE, ""};
+
+    switch (conn->state) {
+    case CONN_ENDED:
+        return;
+    case CONN_HTTP:
+        stop_http(conn);
+        return;
+    case CONN_LINGERING:
+        linger_cancel(conn->linger);
+        conn->linger = NULL;
+        conn_fill_outcome(conn->final, &stopped);
+        log_post(worker_log(conn->worker), conn->final);
+        conn_release(conn);
+        return;
+    case CONN_ACCEPTED:
+    case CONN_HANDSHAKING:
+    case CONN_DIALING:
+    case CONN_RELAYING:
+        conn_abort(conn, &stopped);
+    }
+}

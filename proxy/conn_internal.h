@@ -1,0 +1,59 @@
+/* What conn.c and conn_report.c share: the connection itself. Nobody else includes this. */
+#pragma once
+
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include "proxy/conn.h"
+#include "relay/endpoint.h"
+#include "relay/loop.h"
+
+struct dial;
+struct http_conn;
+struct relay_linger;
+struct session;
+
+enum conn_state {
+    CONN_ACCEPTED,
+    CONN_HANDSHAKING, /* TLS, under the timer */
+    CONN_DIALING,     /* dial has the deadline */
+    CONN_HTTP,        /* http_conn has the client and the time */
+    CONN_RELAYING,    /* session moves bytes; the timer looks for idleness */
+    CONN_LINGERING,   /* everything is written; the client is being closed */
+    CONN_ENDED,       /* only the memory is left */
+};
+
+struct conn {
+    TAILQ_ENTRY(conn) link; /* the worker's list */
+    enum conn_state state;
+    struct worker *worker;
+    struct generation *generation; /* pinned */
+    const struct generation_listener *listener;
+    struct listener_stats *stats; /* this worker's */
+    uint64_t id, began_ms;
+    uint64_t drain_deadline_ms; /* 0: not draining. Then the timer serves nothing else */
+    struct timespec began;
+    struct endpoint client, server;
+    struct dial *dial;
+    struct session *session;
+    struct http_conn *http;
+    struct relay_linger *linger;
+    struct backend_server *server_used; /* connected to: its count is owed back */
+    struct report *http_template;       /* HTTP: lives as long as http_conn */
+    struct report *final;               /* LINGERING: the record, complete but for how the linger ends */
+    struct event timer;
+    struct loop_task burial;
+    char peer[80];
+};
+
+/* How it ended. */
+struct conn_outcome {
+    enum report_outcome outcome;
+    enum report_closed_by closed_by;
+    const char *detail;
+};
+
+/* Everything that is known now, outcome OUTCOME_OPEN. Not in CONN_LINGERING and CONN_ENDED. */
+void conn_fill_report(const struct conn *conn, struct report *report);
+void conn_fill_outcome(struct report *report, const struct conn_outcome *outcome);

@@ -1,0 +1,86 @@
+/* What is known of a connection, as a record for the log and /connections.json.
+ * Refuses to know how a connection comes to its end. */
+#include <stdio.h>
+#include <string.h>
+
+#include "proxy/conn_internal.h"
+#include "relay/session.h"
+#include "relay/tls_conn.h"
+
+/* Cuts what doesn't fit. */
+static void set_text(char *text, size_t size, const char *from)
+{
+    const size_t length = strnlen(from, size - 1);
+
+    memcpy(text, from, length);
+    text[length] = '\0';
+}
+
+static void fill_tls(const struct tls_conn *tls, struct report *report)
+{
+    report->has_tls = tls_conn_version(tls)[0] != '\0';
+    set_text(report->tls_version, sizeof(report->tls_version), tls_conn_version(tls));
+    set_text(report->tls_cipher, sizeof(report->tls_cipher), tls_conn_cipher(tls));
+    set_text(report->tls_sni, sizeof(report->tls_sni), tls_conn_sni(tls));
+    report->directions[SESSION_TO_SERVER].head_bytes = tls_conn_handshake_rx(tls);
+    report->directions[SESSION_TO_CLIENT].head_bytes = tls_conn_handshake_tx(tls);
+}
+
+void conn_fill_report(const struct conn *conn, struct report *report)
+{
+    memset(report, 0, sizeof(*report));
+    report->id = conn->id;
+    report->began = conn->began;
+    report->duration_ms = loop_now_ms() - conn->began_ms;
+    set_text(report->listener, sizeof(report->listener), conn->listener->name);
+    set_text(report->client, sizeof(report->client), conn->peer);
+    set_text(report->target, sizeof(report->target),
+             conn->server_used != NULL ? conn->server_used->name : conn->listener->target);
+    report->outcome = OUTCOME_OPEN;
+    if (conn->client.tls != NULL)
+        fill_tls(conn->client.tls, report);
+    if (conn->session != NULL)
+        for (int d = 0; d < 2; d++)
+            flow_report(session_flow(conn->session, (enum session_direction)d), &report->directions[d]);
+}
+
+void conn_fill_outcome(struct report *report, const struct conn_outcome *outcome)
+{
+    report->outcome = outcome->outcome;
+    report->closed_by = outcome->closed_by;
+    set_text(report->detail, sizeof(report->detail), outcome->detail);
+}
+
+bool conn_report(const struct conn *conn, struct report *report)
+{
+    switch (conn->state) {
+    case CONN_ENDED:
+        return false;
+    case CONN_LINGERING:
+        *report = *conn->final;
+        report->outcome = OUTCOME_OPEN;
+        report->detail[0] = '\0';
+        report->duration_ms = loop_now_ms() - conn->began_ms;
+        return true;
+    case CONN_HTTP:
+        if (http_conn_report(conn->http, report))
+            return true;
+        conn_fill_report(conn, report);
+        /* The handshake was told with the first response. */
+        report->directions[SESSION_TO_SERVER].head_bytes = 0;
+        report->directions[SESSION_TO_CLIENT].head_bytes = 0;
+        return true;
+    case CONN_ACCEPTED:
+    case CONN_HANDSHAKING:
+    case CONN_DIALING:
+    case CONN_RELAYING:
+        conn_fill_report(conn, report);
+        return true;
+    }
+    return false;
+}
+
+bool conn_is_admin(const struct conn *conn)
+{
+    return conn->listener->kind == LISTENER_ADMIN;
+}

@@ -1,0 +1,261 @@
+/* See dial.h. Refuses to know clients. */
+#include "proxy/dial.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/balancer.h"
+
+/* A UNIX server whose backlog is full says EAGAIN at once instead of letting us wait: asked again this often.
+ */
+#define DIAL_UNIX_RETRY_MS 10
+
+enum dial_state { DIAL_STATE_CONNECTING, DIAL_STATE_BUSY_UNIX, DIAL_STATE_OVER };
+
+struct dial {
+    struct dial_options options;
+    enum dial_state state;
+    bool starting; /* within dial_start: the end has to wait for the next turn */
+    uint64_t deadline_ms, try_deadline_ms;
+    size_t current;
+    struct event timer;
+    struct loop_task report, burial;
+    enum dial_status status;
+    char detail[160];
+    bool tried[];
+};
+
+static void dial_next(struct dial *dial);
+
+static void tell_end(struct dial *dial)
+{
+    const struct dial_end end = {
+        .status = dial->status,
+        .server = dial->status == DIAL_CONNECTED ? &dial->options.backend->servers[dial->current] : NULL,
+        .detail = dial->detail,
+    };
+
+    dial->options.on_end(dial->options.arg, &end);
+}
+
+static void on_report(struct loop_task *task)
+{
+    tell_end((struct dial *)((char *)task - offsetof(struct dial, report)));
+}
+
+static void dial_finish(struct dial *dial, enum dial_status status)
+{
+    dial->state = DIAL_STATE_OVER;
+    dial->status = status;
+    event_del(&dial->timer);
+    if (status == DIAL_CONNECTED)
+        backend_server_connected(&dial->options.backend->servers[dial->current]);
+    if (dial->starting)
+        loop_queue(dial->options.loop, &dial->report);
+    else
+        tell_end(dial);
+}
+
+static void note_failure(struct dial *dial, const char *why)
+{
+    snprintf(dial->detail, sizeof(dial->detail), "%s: %s", dial->options.backend->servers[dial->current].name,
+             why);
+}
+
+/* The current server can't be had: on to the next. */
+static void try_failed(struct dial *dial, const char *why, bool server_at_fault)
+{
+    note_failure(dial, why);
+    if (server_at_fault)
+        backend_server_failed(&dial->options.backend->servers[dial->current], loop_now_ms());
+    endpoint_close(dial->options.server);
+    dial_next(dial);
+}
+
+static void arm_timer(struct dial *dial, uint64_t ms)
+{
+    const struct timeval delay = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+
+    event_add(&dial->timer, &delay);
+}
+
+static bool is_shortage(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static int open_stream(struct dial *dial, int family)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd == -1 && errno == EMFILE && dial->options.free_descriptor(dial->options.arg))
+        fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return fd;
+}
+
+static void on_server_ready(void *arg)
+{
+    struct dial *dial = arg;
+    socklen_t length = sizeof(int);
+    int error = 0;
+
+    if (dial->state != DIAL_STATE_CONNECTING)
+        return;
+    if (getsockopt(dial->options.server->fd, SOL_SOCKET, SO_ERROR, &error, &length) == -1)
+        error = errno;
+    if (error == 0)
+        dial_finish(dial, DIAL_CONNECTED);
+    else
+        try_failed(dial, strerror(error), true);
+}
+
+enum connect_outcome { CONNECT_STARTED, CONNECT_DONE, CONNECT_BUSY, CONNECT_FAILED, CONNECT_NO_RESOURCE };
+
+/* One connect() to the current server. errno is set for FAILED and NO_RESOURCE. */
+static enum connect_outcome connect_once(struct dial *dial)
+{
+    const struct conf_address *address = dial->options.backend->servers[dial->current].address;
+    enum connect_outcome outcome = CONNECT_DONE;
+    int fd = open_stream(dial, address->addr.ss_family), saved;
+
+    if (fd == -1)
+        return is_shortage(errno) ? CONNECT_NO_RESOURCE : CONNECT_FAILED;
+    if (connect(fd, (const struct sockaddr *)&address->addr, address->length) == -1) {
+        if (errno == EINPROGRESS)
+            outcome = CONNECT_STARTED;
+        else if (errno == EAGAIN && address->addr.ss_family == AF_UNIX)
+            outcome = CONNECT_BUSY;
+        else
+            outcome = is_shortage(errno) ? CONNECT_NO_RESOURCE : CONNECT_FAILED;
+    }
+    if (outcome == CONNECT_STARTED || outcome == CONNECT_DONE) {
+        if (endpoint_open_socket(dial->options.server, dial->options.loop, fd) == 0) {
+            endpoint_on_ready(dial->options.server, on_server_ready, dial);
+            return outcome;
+        }
+        outcome = CONNECT_NO_RESOURCE;
+    }
+    saved = errno;
+    close(fd);
+    errno = saved;
+    return outcome;
+}
+
+/* Tries the current server. false: it is out at once, try_failed() has to follow. */
+static bool dial_current(struct dial *dial)
+{
+    const uint64_t now = loop_now_ms();
+    const uint64_t left = dial->try_deadline_ms > now ? dial->try_deadline_ms - now : 1;
+
+    switch (connect_once(dial)) {
+    case CONNECT_STARTED:
+        dial->state = DIAL_STATE_CONNECTING;
+        arm_timer(dial, left);
+        return true;
+    case CONNECT_DONE:
+        dial_finish(dial, DIAL_CONNECTED);
+        return true;
+    case CONNECT_BUSY:
+        dial->state = DIAL_STATE_BUSY_UNIX;
+        arm_timer(dial, left < DIAL_UNIX_RETRY_MS ? left : DIAL_UNIX_RETRY_MS);
+        return true;
+    case CONNECT_NO_RESOURCE:
+        note_failure(dial, strerror(errno));
+        dial_finish(dial, DIAL_NO_RESOURCE);
+        return true;
+    case CONNECT_FAILED:
+        break;
+    }
+    return false;
+}
+
+static size_t count_untried(const struct dial *dial)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < dial->options.backend->server_count; i++)
+        count += !dial->tried[i];
+    return count;
+}
+
+static void dial_next(struct dial *dial)
+{
+    struct backend *backend = dial->options.backend;
+
+    for (;;) {
+        const uint64_t now = loop_now_ms();
+        const size_t untried = count_untried(dial);
+        int error;
+
+        if (untried == 0 || now >= dial->deadline_ms) {
+            dial_finish(dial, DIAL_NO_SERVER);
+            return;
+        }
+        dial->current =
+            balancer_pick(backend->balancers[dial->options.worker_index], backend, dial->tried, now);
+        dial->tried[dial->current] = true;
+        dial->try_deadline_ms = now + (dial->deadline_ms - now + untried - 1) / untried;
+        if (dial_current(dial))
+            return;
+        /* No local port left for this destination is not the server's failure; another may still do. */
+        error = errno;
+        note_failure(dial, strerror(error));
+        if (error != EADDRNOTAVAIL)
+            backend_server_failed(&backend->servers[dial->current], now);
+    }
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct dial *dial = arg;
+
+    (void)fd;
+    (void)what;
+    if (dial->state == DIAL_STATE_BUSY_UNIX && loop_now_ms() < dial->try_deadline_ms) {
+        if (!dial_current(dial))
+            try_failed(dial, strerror(errno), true);
+        return;
+    }
+    try_failed(dial, dial->state == DIAL_STATE_BUSY_UNIX ? "its backlog stays full" : "no answer in time",
+               true);
+}
+
+static void on_burial(struct loop_task *task)
+{
+    free((char *)task - offsetof(struct dial, burial));
+}
+
+struct dial *dial_start(const struct dial_options *options)
+{
+    struct dial *dial = calloc(1, sizeof(*dial) + options->backend->server_count * sizeof(dial->tried[0]));
+
+    if (dial == NULL)
+        return NULL;
+    dial->options = *options;
+    dial->report.run = on_report;
+    dial->burial.run = on_burial;
+    dial->deadline_ms = loop_now_ms() + options->timeout_ms;
+    dial->options.server->fd = -1;
+    evtimer_assign(&dial->timer, options->loop->base, on_timer, dial);
+    dial->starting = true;
+    dial_next(dial);
+    dial->starting = false;
+    return dial;
+}
+
+void dial_free(struct dial *dial)
+{
+    if (dial == NULL)
+        return;
+    event_del(&dial->timer);
+    loop_unqueue(dial->options.loop, &dial->report);
+    if (dial->state != DIAL_STATE_OVER)
+        endpoint_close(dial->options.server);
+    dial->state = DIAL_STATE_OVER;
+    loop_bury(dial->options.loop, &dial->burial);
+}

@@ -1,0 +1,44 @@
+/* Connects to a server of a backend without blocking: the balancer's choice first, the next one when it
+ * fails, all within one deadline. A server that doesn't answer gets its share of the deadline only, so that a
+ * black hole leaves time for the others. Belongs to one worker. Refuses to know clients. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proxy/backend.h"
+#include "relay/endpoint.h"
+
+struct dial;
+
+enum dial_status {
+    DIAL_CONNECTED,
+    DIAL_NO_SERVER,   /* each was tried, or the deadline is over; `detail` tells of the last */
+    DIAL_NO_RESOURCE, /* no descriptor or memory here: no server's fault */
+};
+
+struct dial_end {
+    enum dial_status status;
+    struct backend_server *server; /* CONNECTED: backend_server_released() is now owed */
+    const char *detail;            /* otherwise; valid within the callback */
+};
+
+struct dial_options {
+    struct loop *loop;
+    struct backend *backend; /* borrowed, outlives the dial */
+    unsigned worker_index;
+    uint32_t timeout_ms;
+    struct endpoint *server; /* borrowed: opened by the dial, the owner's once CONNECTED, else closed */
+    /* Asked when there is no descriptor left: true, one was made free. */
+    bool (*free_descriptor)(void *arg);
+    /* Once, from the event loop, never before dial_start() returns. */
+    void (*on_end)(void *arg, const struct dial_end *end);
+    void *arg;
+};
+
+/* NULL: out of memory. */
+struct dial *dial_start(const struct dial_options *options);
+
+/* At any time, also within on_end, which won't run any more. Closes the endpoint unless it was handed over.
+ * NULL: nothing. */
+void dial_free(struct dial *dial);

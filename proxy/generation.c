@@ -1,0 +1,304 @@
+/* See generation.h: translates a conf into what serving needs.
+ * Refuses to know sockets, workers and threads. */
+#include "proxy/generation.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "certs/store.h"
+#include "proxy/http/files.h"
+#include "relay/tls_conn.h"
+
+enum store_kind { STORE_STREAM, STORE_HTTP };
+
+static const enum relay_force forces[] = {
+    [CONF_RELAY_AUTO] = RELAY_AUTO,
+    [CONF_RELAY_SPLICE] = RELAY_FORCE_SPLICE,
+    [CONF_RELAY_SENDFILE] = RELAY_FORCE_SENDFILE,
+    [CONF_RELAY_MMAP] = RELAY_FORCE_MMAP,
+    [CONF_RELAY_COPY] = RELAY_FORCE_COPY,
+};
+
+static void report_memory(struct conf_problems *problems)
+{
+    conf_problem_add(problems, (struct conf_place){0}, NULL, "out of memory");
+}
+
+/* --- Certificates --- */
+
+static void report_cert(const struct conf_tls *tls, const struct cert_error *error,
+                        struct conf_problems *problems)
+{
+    const struct conf_cert *cert = &tls->certs[error->index];
+    struct conf_place place = cert->cert_place;
+    const char *field = "cert", *path = cert->cert;
+    char key[256];
+
+    if (error->fault == CERT_FAULT_KEY || error->fault == CERT_FAULT_MISMATCH) {
+        place = cert->key_place;
+        field = "key";
+        path = cert->key;
+    }
+    if (place.line == 0)
+        place = cert->place;
+    snprintf(key, sizeof(key), "tls.%s.certs[%zu].%s", tls->name, error->index, field);
+    conf_problem_add(problems, place, key, "%s: %s", path, error->text);
+}
+
+static struct cert_store *build_store(const struct conf_tls *tls, enum store_kind kind,
+                                      const struct generation_options *options,
+                                      struct conf_problems *problems)
+{
+    struct cert_files *files = calloc(tls->cert_count, sizeof(*files));
+    struct cert_error error = {0};
+    struct cert_store *store;
+
+    if (files == NULL) {
+        report_memory(problems);
+        return NULL;
+    }
+    for (size_t i = 0; i < tls->cert_count; i++)
+        files[i] = (struct cert_files){.cert = tls->certs[i].cert, .key = tls->certs[i].key};
+    store = cert_store_new(&(struct cert_store_options){.files = files,
+                                                        .count = tls->cert_count,
+                                                        .ktls = tls->ktls != CONF_KTLS_OFF,
+                                                        .http_alpn = kind == STORE_HTTP,
+                                                        .tickets = options->tickets},
+                           &error);
+    free(files);
+    if (store == NULL)
+        report_cert(tls, &error, problems);
+    return store;
+}
+
+static enum store_kind store_kind_of(const struct conf_listener *listener)
+{
+    return listener->files != NULL ? STORE_HTTP : STORE_STREAM;
+}
+
+static bool is_used(const struct conf *conf, const struct conf_tls *tls, enum store_kind kind)
+{
+    for (size_t i = 0; i < conf->listener_count; i++)
+        if (conf->listeners[i].tls == tls && store_kind_of(&conf->listeners[i]) == kind)
+            return true;
+    return false;
+}
+
+/* Also certificates that no listener names are read: a mistake in them is told before it matters. */
+static bool build_stores(struct generation *generation, const struct generation_options *options,
+                         struct conf_problems *problems)
+{
+    const struct conf *conf = generation->conf;
+    bool good = true;
+
+    generation->stores = calloc(2 * conf->tls_count + 1, sizeof(struct cert_store *));
+    if (generation->stores == NULL) {
+        report_memory(problems);
+        return false;
+    }
+    for (size_t i = 0; i < conf->tls_count; i++) {
+        const struct conf_tls *tls = &conf->tls[i];
+        const bool http = is_used(conf, tls, STORE_HTTP), stream = is_used(conf, tls, STORE_STREAM) || !http;
+        char key[160];
+
+        if (options->require_ktls && tls->ktls == CONF_KTLS_REQUIRE && !tls_kernel_has_ktls()) {
+            snprintf(key, sizeof(key), "tls.%s.ktls", tls->name);
+            conf_problem_add(
+                problems, tls->ktls_place, key,
+                "\"require\", but this kernel has no TLS: load the module `tls`, or use \"auto\"");
+            good = false;
+        }
+        if (stream)
+            generation->stores[2 * i + STORE_STREAM] = build_store(tls, STORE_STREAM, options, problems);
+        /* The same files twice: a problem with them is told once. */
+        if (http && (!stream || generation->stores[2 * i + STORE_STREAM] != NULL))
+            generation->stores[2 * i + STORE_HTTP] = build_store(tls, STORE_HTTP, options, problems);
+        if (generation->stores[2 * i + (http ? STORE_HTTP : STORE_STREAM)] == NULL)
+            good = false;
+    }
+    return good;
+}
+
+/* --- Files and backends --- */
+
+static bool build_files(struct generation *generation, struct conf_problems *problems)
+{
+    const struct conf *conf = generation->conf;
+    bool good = true;
+
+    generation->files = calloc(conf->files_count + 1, sizeof(struct http_files *));
+    if (generation->files == NULL) {
+        report_memory(problems);
+        return false;
+    }
+    for (size_t i = 0; i < conf->files_count; i++) {
+        const struct conf_files *files = &conf->files[i];
+        char key[160];
+
+        generation->files[i] = http_files_new(&(struct http_files_options){
+            .root = files->root, .index = files->index, .index_count = files->index_count});
+        if (generation->files[i] != NULL)
+            continue;
+        snprintf(key, sizeof(key), "files.%s.root", files->name);
+        conf_problem_add(problems, files->root_place.line != 0 ? files->root_place : files->place, key,
+                         "can't open %s: %s", files->root, strerror(errno));
+        good = false;
+    }
+    return good;
+}
+
+static bool build_backends(struct generation *generation, const struct generation_options *options,
+                           struct conf_problems *problems)
+{
+    const struct conf *conf = generation->conf;
+
+    generation->backends = calloc(conf->backend_count + 1, sizeof(*generation->backends));
+    if (generation->backends == NULL) {
+        report_memory(problems);
+        return false;
+    }
+    for (; generation->backend_count < conf->backend_count; generation->backend_count++)
+        if (backend_init(&generation->backends[generation->backend_count],
+                         &conf->backends[generation->backend_count], options->registry,
+                         options->worker_count) == -1) {
+            report_memory(problems);
+            return false;
+        }
+    return true;
+}
+
+/* --- Listeners --- */
+
+static void build_listener(struct generation *generation, const struct conf_listener *conf,
+                           struct generation_listener *listener)
+{
+    const struct conf *whole = generation->conf;
+
+    listener->name = conf->name;
+    listener->wanted = &conf->address;
+    listener->policy =
+        (struct relay_policy){.force = forces[conf->relay], .require_zero_copy = conf->require_zero_copy};
+    listener->timeouts = conf->timeouts;
+    if (conf->tls != NULL) {
+        listener->certs = generation->stores[2 * (size_t)(conf->tls - whole->tls) + store_kind_of(conf)];
+        listener->ktls = conf->tls->ktls;
+    }
+    if (conf->files != NULL) {
+        listener->kind = LISTENER_FILES;
+        listener->handler = http_files_handler(generation->files[conf->files - whole->files]);
+        snprintf(listener->target, sizeof(listener->target), "files:%s", conf->files->name);
+    } else {
+        listener->kind = LISTENER_PROXY;
+        listener->backend = &generation->backends[conf->backend - whole->backends];
+    }
+}
+
+static void build_admin(const struct conf *conf, const struct http_handler *handler,
+                        struct generation_listener *listener)
+{
+    listener->name = GENERATION_ADMIN;
+    listener->kind = LISTENER_ADMIN;
+    listener->wanted = &conf->admin;
+    listener->timeouts = conf->timeouts;
+    if (handler != NULL)
+        listener->handler = *handler;
+    snprintf(listener->target, sizeof(listener->target), "%s", GENERATION_ADMIN);
+}
+
+static bool build_listeners(struct generation *generation, const struct generation_options *options,
+                            struct conf_problems *problems)
+{
+    const struct conf *conf = generation->conf;
+
+    generation->listener_count = conf->listener_count + (conf->has_admin ? 1 : 0);
+    generation->listeners = calloc(generation->listener_count + 1, sizeof(*generation->listeners));
+    if (generation->listeners == NULL) {
+        report_memory(problems);
+        return false;
+    }
+    for (size_t i = 0; i < conf->listener_count; i++)
+        build_listener(generation, &conf->listeners[i], &generation->listeners[i]);
+    if (conf->has_admin)
+        build_admin(conf, options->admin, &generation->listeners[conf->listener_count]);
+    for (size_t i = 0; i < generation->listener_count; i++) {
+        struct generation_listener *listener = &generation->listeners[i];
+
+        listener->stats = stats_registry_listener(options->registry, listener->name);
+        if (listener->stats == NULL) {
+            report_memory(problems);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- Life --- */
+
+/* All but the conf. */
+static void generation_clear(struct generation *generation)
+{
+    const struct conf *conf = generation->conf;
+
+    free(generation->listeners);
+    for (size_t i = 0; i < generation->backend_count; i++)
+        backend_clear(&generation->backends[i]);
+    free(generation->backends);
+    for (size_t i = 0; generation->files != NULL && i < conf->files_count; i++)
+        http_files_free(generation->files[i]);
+    free(generation->files);
+    for (size_t i = 0; generation->stores != NULL && i < 2 * conf->tls_count; i++)
+        if (generation->stores[i] != NULL)
+            cert_store_unref(generation->stores[i]);
+    free(generation->stores);
+    free(generation);
+}
+
+struct generation *generation_new(const struct generation_options *options, struct conf_problems *problems)
+{
+    struct generation *generation = calloc(1, sizeof(*generation));
+    bool good;
+
+    if (generation == NULL) {
+        report_memory(problems);
+        return NULL;
+    }
+    atomic_init(&generation->references, 1);
+    generation->number = options->number;
+    generation->conf = options->conf;
+    /* Certificates and directories together: all problems at once. */
+    good = build_stores(generation, options, problems);
+    good = build_files(generation, problems) && good;
+    if (good && build_backends(generation, options, problems) &&
+        build_listeners(generation, options, problems))
+        return generation;
+    generation_clear(generation);
+    return NULL;
+}
+
+struct generation *generation_ref(struct generation *generation)
+{
+    atomic_fetch_add_explicit(&generation->references, 1, memory_order_relaxed);
+    return generation;
+}
+
+void generation_unref(struct generation *generation)
+{
+    struct conf *conf;
+
+    if (generation == NULL ||
+        atomic_fetch_sub_explicit(&generation->references, 1, memory_order_acq_rel) != 1)
+        return;
+    conf = generation->conf;
+    generation_clear(generation);
+    conf_free(conf);
+}
+
+const struct generation_listener *generation_find(const struct generation *generation, const char *name)
+{
+    for (size_t i = 0; i < generation->listener_count; i++)
+        if (strcmp(generation->listeners[i].name, name) == 0)
+            return &generation->listeners[i];
+    return NULL;
+}

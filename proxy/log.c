@@ -1,0 +1,393 @@
+/* See log.h. Refuses to know connections and configuration. */
+#include "proxy/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proxy/errlog.h"
+#include "proxy/report.h"
+
+/* Lines are gathered while the queue lasts and written at once. */
+#define LOG_BUFFER_SIZE (64u << 10)
+#define LOG_NO_FD (-2)
+
+enum item_kind { ITEM_REPORT, ITEM_SWITCH, ITEM_REOPEN };
+
+struct item {
+    STAILQ_ENTRY(item) link;
+    enum item_kind kind;
+    enum log_target target; /* SWITCH, with fd and path */
+    int fd;
+    char *path;
+    struct report report;
+};
+STAILQ_HEAD(item_list, item);
+
+struct log {
+    pthread_t thread;
+    bool has_thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t wakeup;
+    struct item_list queue; /* under mutex, as the next two */
+    size_t waiting, queue_max;
+    bool stopping;
+    _Atomic bool wanted; /* target isn't OFF: cheap to ask before a record is copied */
+    _Atomic uint64_t dropped, written;
+    _Atomic uint64_t flush_until_ms; /* 0 while running */
+
+    /* The thread's own. */
+    enum log_target target;
+    int fd;
+    bool owns_fd, in_chunks, complained;
+    char *path;
+    char *buffer;
+    size_t used, lines;
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+struct log *log_new(size_t queue_max)
+{
+    struct log *log = calloc(1, sizeof(*log));
+
+    if (log == NULL)
+        return NULL;
+    log->buffer = malloc(LOG_BUFFER_SIZE);
+    if (log->buffer == NULL) {
+        free(log);
+        return NULL;
+    }
+    pthread_mutex_init(&log->mutex, NULL);
+    pthread_cond_init(&log->wakeup, NULL);
+    STAILQ_INIT(&log->queue);
+    log->queue_max = queue_max != 0 ? queue_max : LOG_QUEUE_MAX;
+    log->fd = -1;
+    return log;
+}
+
+/* --- The thread --- */
+
+/* A pipe or terminal that nobody empties must not hold up the end of the process: so it is asked first, and
+ * gets no more than it promises to take without blocking. */
+static bool wait_writable(struct log *log)
+{
+    struct pollfd wanted = {.fd = log->fd, .events = POLLOUT};
+    uint64_t until;
+
+    for (;;) {
+        const int ready = poll(&wanted, 1, 100);
+
+        if (ready == 1 || (ready == -1 && errno != EINTR))
+            return true;
+        until = atomic_load_explicit(&log->flush_until_ms, memory_order_relaxed);
+        if (until != 0 && now_ms() >= until)
+            return false;
+    }
+}
+
+static bool write_all(struct log *log, const char *data, size_t size)
+{
+    while (size > 0) {
+        const size_t most = log->in_chunks && size > PIPE_BUF ? PIPE_BUF : size;
+        ssize_t n;
+
+        if (!wait_writable(log)) {
+            errno = ETIMEDOUT;
+            return false;
+        }
+        n = write(log->fd, data, most);
+        if (n == -1 && errno != EINTR && errno != EAGAIN)
+            return false;
+        if (n > 0) {
+            data += n;
+            size -= (size_t)n;
+        }
+    }
+    return true;
+}
+
+static void flush_lines(struct log *log)
+{
+    if (log->lines == 0)
+        return;
+    if (log->fd != -1 && write_all(log, log->buffer, log->used)) {
+        atomic_fetch_add_explicit(&log->written, log->lines, memory_order_relaxed);
+        log->complained = false;
+    } else {
+        atomic_fetch_add_explicit(&log->dropped, log->lines, memory_order_relaxed);
+        if (!log->complained && log->target == LOG_FILE)
+            errlog("access log: can't write to %s: %s; lines are dropped and counted", log->path,
+                   strerror(errno));
+        log->complained = true;
+    }
+    log->used = log->lines = 0;
+}
+
+static void write_report(struct log *log, const struct report *report)
+{
+    json_t *root = report_to_json(report);
+    char *line = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+    const size_t length = line != NULL ? strlen(line) : 0;
+
+    json_decref(root);
+    if (line == NULL || length + 1 > LOG_BUFFER_SIZE) {
+        atomic_fetch_add_explicit(&log->dropped, 1, memory_order_relaxed);
+        free(line);
+        return;
+    }
+    if (log->used + length + 1 > LOG_BUFFER_SIZE)
+        flush_lines(log);
+    memcpy(log->buffer + log->used, line, length);
+    log->used += length;
+    log->buffer[log->used++] = '\n';
+    log->lines++;
+    free(line);
+}
+
+static void use_fd(struct log *log, int fd, bool owned)
+{
+    struct stat status;
+
+    if (log->owns_fd)
+        close(log->fd);
+    log->fd = fd;
+    log->owns_fd = owned;
+    log->complained = false;
+    log->in_chunks = fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode);
+}
+
+static void run_switch(struct log *log, struct item *item)
+{
+    flush_lines(log);
+    log->target = item->target;
+    free(log->path);
+    log->path = item->path;
+    item->path = NULL;
+    if (log->target == LOG_FILE)
+        use_fd(log, item->fd, true);
+    else
+        use_fd(log,
+               log->target == LOG_STDERR   ? STDERR_FILENO
+               : log->target == LOG_STDOUT ? STDOUT_FILENO
+                                           : -1,
+               false);
+    item->fd = -1;
+}
+
+static void run_reopen(struct log *log)
+{
+    int fd;
+
+    flush_lines(log);
+    if (log->target != LOG_FILE)
+        return;
+    fd = log_open_target(LOG_FILE, log->path, (unsigned)-1, (unsigned)-1);
+    if (fd == -1)
+        errlog("access log: can't reopen %s: %s; the old file is used on", log->path, strerror(errno));
+    else
+        use_fd(log, fd, true);
+}
+
+static void item_free(struct item *item)
+{
+    if (item->kind == ITEM_SWITCH && item->fd >= 0)
+        close(item->fd);
+    free(item->path);
+    free(item);
+}
+
+static void run_items(struct log *log, struct item_list *items)
+{
+    struct item *item;
+
+    while ((item = STAILQ_FIRST(items)) != NULL) {
+        STAILQ_REMOVE_HEAD(items, link);
+        if (item->kind == ITEM_REPORT)
+            write_report(log, &item->report);
+        else if (item->kind == ITEM_SWITCH)
+            run_switch(log, item);
+        else
+            run_reopen(log);
+        item_free(item);
+    }
+}
+
+static void *log_main(void *arg)
+{
+    struct log *log = arg;
+    struct item_list batch = STAILQ_HEAD_INITIALIZER(batch);
+    bool stopping;
+
+    pthread_setname_np(pthread_self(), "sluice-log");
+    do {
+        pthread_mutex_lock(&log->mutex);
+        while (STAILQ_EMPTY(&log->queue) && !log->stopping)
+            pthread_cond_wait(&log->wakeup, &log->mutex);
+        STAILQ_CONCAT(&batch, &log->queue);
+        log->waiting = 0;
+        stopping = log->stopping;
+        pthread_mutex_unlock(&log->mutex);
+        run_items(log, &batch);
+        flush_lines(log);
+    } while (!stopping);
+    return NULL;
+}
+
+/* --- Everyone else --- */
+
+int log_start(struct log *log)
+{
+    const int error = pthread_create(&log->thread, NULL, log_main, log);
+
+    if (error != 0) {
+        errno = error;
+        return -1;
+    }
+    log->has_thread = true;
+    return 0;
+}
+
+/* false: full; only reports can be refused. */
+static bool enqueue(struct log *log, struct item *item)
+{
+    bool taken, first;
+
+    pthread_mutex_lock(&log->mutex);
+    first = STAILQ_EMPTY(&log->queue);
+    taken = item->kind != ITEM_REPORT || log->waiting < log->queue_max;
+    if (taken) {
+        STAILQ_INSERT_TAIL(&log->queue, item, link);
+        log->waiting += item->kind == ITEM_REPORT;
+    }
+    if (first)
+        pthread_cond_signal(&log->wakeup);
+    pthread_mutex_unlock(&log->mutex);
+    return taken;
+}
+
+int log_open_target(enum log_target target, const char *path, unsigned uid, unsigned gid)
+{
+    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY;
+    int fd, saved;
+
+    if (target != LOG_FILE)
+        return LOG_NO_FD;
+    fd = open(path, flags);
+    if (fd != -1 || errno != ENOENT)
+        return fd;
+    fd = open(path, flags | O_CREAT, 0640);
+    if (fd != -1 && uid != (unsigned)-1 && fchown(fd, uid, gid) == -1) {
+        saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}
+
+int log_switch(struct log *log, enum log_target target, int fd, const char *path)
+{
+    struct item *item = calloc(1, sizeof(*item));
+
+    if (item != NULL && path != NULL) {
+        item->path = strdup(path);
+        if (item->path == NULL) {
+            free(item);
+            item = NULL;
+        }
+    }
+    if (item == NULL) {
+        if (fd >= 0)
+            close(fd);
+        errno = ENOMEM;
+        return -1;
+    }
+    item->kind = ITEM_SWITCH;
+    item->target = target;
+    item->fd = fd;
+    (void)enqueue(log, item);
+    atomic_store_explicit(&log->wanted, target != LOG_OFF, memory_order_relaxed);
+    return 0;
+}
+
+void log_reopen(struct log *log)
+{
+    struct item *item = calloc(1, sizeof(*item));
+
+    if (item == NULL) {
+        errlog("access log: not reopened: %s", strerror(ENOMEM));
+        return;
+    }
+    item->kind = ITEM_REOPEN;
+    (void)enqueue(log, item);
+}
+
+void log_post(struct log *log, const struct report *report)
+{
+    struct item *item;
+
+    if (!atomic_load_explicit(&log->wanted, memory_order_relaxed))
+        return;
+    item = malloc(sizeof(*item));
+    if (item != NULL) {
+        item->kind = ITEM_REPORT;
+        item->path = NULL;
+        item->report = *report;
+        if (enqueue(log, item))
+            return;
+        free(item);
+    }
+    atomic_fetch_add_explicit(&log->dropped, 1, memory_order_relaxed);
+}
+
+uint64_t log_dropped(const struct log *log)
+{
+    return atomic_load_explicit(&log->dropped, memory_order_relaxed);
+}
+
+uint64_t log_written(const struct log *log)
+{
+    return atomic_load_explicit(&log->written, memory_order_relaxed);
+}
+
+void log_free(struct log *log)
+{
+    if (log == NULL)
+        return;
+    atomic_store_explicit(&log->flush_until_ms, now_ms() + LOG_FLUSH_MS, memory_order_relaxed);
+    pthread_mutex_lock(&log->mutex);
+    log->stopping = true;
+    pthread_cond_signal(&log->wakeup);
+    pthread_mutex_unlock(&log->mutex);
+    if (log->has_thread)
+        pthread_join(log->thread, NULL);
+    while (!STAILQ_EMPTY(&log->queue)) {
+        struct item *item = STAILQ_FIRST(&log->queue);
+
+        STAILQ_REMOVE_HEAD(&log->queue, link);
+        item_free(item);
+    }
+    if (log->owns_fd)
+        close(log->fd);
+    pthread_cond_destroy(&log->wakeup);
+    pthread_mutex_destroy(&log->mutex);
+    free(log->path);
+    free(log->buffer);
+    free(log);
+}

@@ -1,0 +1,144 @@
+/* See report.h: a record as JSON, with the names that DESIGN and the manual promise.
+ * Refuses to know where it goes. */
+#include "proxy/report.h"
+
+#include <stdio.h>
+
+const char *report_outcome_name(enum report_outcome outcome)
+{
+    switch (outcome) {
+    case OUTCOME_OPEN:
+        return "open";
+    case OUTCOME_COMPLETE:
+        return "complete";
+    case OUTCOME_RESET:
+        return "reset";
+    case OUTCOME_TRUNCATED:
+        return "truncated";
+    case OUTCOME_TIMEOUT:
+        return "timeout";
+    case OUTCOME_REFUSED:
+        return "refused";
+    case OUTCOME_NO_SERVER:
+        return "no_server";
+    case OUTCOME_HANDSHAKE:
+        return "handshake";
+    case OUTCOME_BAD_REQUEST:
+        return "bad_request";
+    case OUTCOME_STOPPED:
+        return "stopped";
+    }
+    return "unknown";
+}
+
+const char *report_closed_by_name(enum report_closed_by closed_by)
+{
+    switch (closed_by) {
+    case CLOSED_BY_CLIENT:
+        return "client";
+    case CLOSED_BY_SERVER:
+        return "server";
+    case CLOSED_BY_SLUICE:
+        return "sluice";
+    }
+    return "unknown";
+}
+
+/* A client chooses some of these bytes (request, SNI): what isn't UTF-8 is shown as Latin-1, so that every
+ * record can be written. */
+static json_t *text_to_json(const char *text)
+{
+    char utf8[2 * 512 + 1];
+    size_t length = 0;
+    json_t *value = json_string(text);
+
+    if (value != NULL)
+        return value;
+    for (; *text != '\0' && length + 2 < sizeof(utf8); text++) {
+        const unsigned char byte = (unsigned char)*text;
+
+        if (byte < 0x80) {
+            utf8[length++] = (char)byte;
+        } else {
+            utf8[length++] = (char)(0xc0 | byte >> 6);
+            utf8[length++] = (char)(0x80 | (byte & 0x3f));
+        }
+    }
+    utf8[length] = '\0';
+    return json_string(utf8);
+}
+
+static json_t *time_to_json(const struct timespec *time)
+{
+    char seconds[32], text[48];
+    struct tm utc;
+
+    gmtime_r(&time->tv_sec, &utc);
+    strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(text, sizeof(text), "%s.%03dZ", seconds, (int)(time->tv_nsec / 1000000));
+    return json_string(text);
+}
+
+static json_t *segment_to_json(const struct flow_segment *segment)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:I}", "mode", relay_mode_name(segment->mode), "source_crypto",
+                     relay_crypto_name(segment->source_crypto), "sink_crypto",
+                     relay_crypto_name(segment->sink_crypto), "reason", relay_reason_name(segment->reason),
+                     "bytes", (json_int_t)segment->bytes);
+}
+
+static json_t *direction_to_json(const struct flow_report *flow)
+{
+    json_t *segments = json_array();
+
+    for (unsigned i = 0; i < flow->segment_count; i++)
+        if (json_array_append_new(segments, segment_to_json(&flow->segments[i])) == -1) {
+            json_decref(segments);
+            return NULL;
+        }
+    return json_pack("{s:I, s:I, s:I, s:I, s:o}", "bytes", (json_int_t)flow->bytes, "user_bytes",
+                     (json_int_t)flow->user_bytes, "kernel_bytes", (json_int_t)flow->kernel_bytes,
+                     "head_bytes", (json_int_t)flow->head_bytes, "segments", segments);
+}
+
+static json_t *tls_to_json(const struct report *report)
+{
+    if (!report->has_tls)
+        return json_null();
+    return json_pack("{s:s, s:s, s:o}", "version", report->tls_version, "cipher", report->tls_cipher, "sni",
+                     text_to_json(report->tls_sni));
+}
+
+json_t *report_to_json(const struct report *report)
+{
+    json_t *root = json_object();
+    int failed = 0;
+
+    failed |= json_object_set_new(root, "id", json_integer((json_int_t)report->id));
+    failed |= json_object_set_new(root, "time", time_to_json(&report->began));
+    failed |= json_object_set_new(root, "listener", text_to_json(report->listener));
+    failed |= json_object_set_new(root, "client", text_to_json(report->client));
+    failed |= json_object_set_new(root, "target", text_to_json(report->target));
+    if (report->request[0] != '\0')
+        failed |= json_object_set_new(root, "request", text_to_json(report->request));
+    if (report->status != 0)
+        failed |= json_object_set_new(root, "status", json_integer(report->status));
+    failed |= json_object_set_new(root, "duration_ms", json_integer((json_int_t)report->duration_ms));
+    failed |= json_object_set_new(root, "closed_by",
+                                  report->outcome == OUTCOME_OPEN
+                                      ? json_null()
+                                      : json_string(report_closed_by_name(report->closed_by)));
+    failed |= json_object_set_new(root, "outcome", json_string(report_outcome_name(report->outcome)));
+    if (report->detail[0] != '\0')
+        failed |= json_object_set_new(root, "detail", text_to_json(report->detail));
+    failed |= json_object_set_new(root, "tls", tls_to_json(report));
+    failed |= json_object_set_new(
+        root, "directions",
+        json_pack("{s:o, s:o}", "to_client", direction_to_json(&report->directions[SESSION_TO_CLIENT]),
+                  "to_server", direction_to_json(&report->directions[SESSION_TO_SERVER])));
+    if (failed != 0) {
+        json_decref(root);
+        return NULL;
+    }
+    return root;
+}
