@@ -12,31 +12,29 @@ int command_probe(int argc, char **argv)
     struct probe probe;
     bool json = false;
     json_t *root;
-    int option, status = 0;
+    int option, status = EXIT_GOOD;
 
     optind = 1;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option != 'j')
-            return 2;
+            return EXIT_USAGE;
         json = true;
     }
-    if (optind != argc) {
-        fprintf(stderr, "sluice probe: unexpected argument: %s\n", argv[optind]);
-        return 2;
-    }
+    if (optind != argc)
+        return command_usage("probe", "sluice probe [--json]", "unexpected argument: %s", argv[optind]);
     probe_run(&probe, 0);
     if (!json) {
         probe_print(&probe, stdout);
     } else {
         root = probe_to_json(&probe);
         if (root == NULL || json_dumpf(root, stdout, JSON_INDENT(2)) == -1)
-            status = 1;
+            status = EXIT_FAILED;
         json_decref(root);
         putchar('\n');
     }
     if (fflush(stdout) == EOF || ferror(stdout)) {
-        perror("sluice probe: standard output");
-        status = 1;
+        perror("sluice: probe: standard output");
+        status = EXIT_FAILED;
     }
     return status;
 }

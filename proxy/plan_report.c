@@ -7,7 +7,7 @@
 #include "relay/plan.h"
 
 /* Per cipher one, and one for the connection that the kernel refuses although it could. */
-#define SIDES_MAX (PROBE_CIPHER_COUNT + 1)
+#define SIDES_MAX (2 * PROBE_CIPHER_COUNT)
 
 struct sides {
     struct plan_side items[SIDES_MAX];
@@ -43,7 +43,6 @@ static struct sides tls_sides(const struct probe_ktls ciphers[PROBE_CIPHER_COUNT
                               bool transmit)
 {
     struct sides sides = {.count = 0};
-    bool some = false;
 
     if (wanted == CONF_KTLS_OFF) {
         add_side(&sides, &(struct plan_side){PLAN_SOCKET, RELAY_CRYPTO_USER, RELAY_REASON_KTLS_OFF});
@@ -59,13 +58,16 @@ static struct sides tls_sides(const struct probe_ktls ciphers[PROBE_CIPHER_COUNT
             side.crypto = RELAY_CRYPTO_USER;
             side.user_reason = transmit ? ktls->tx_reason : ktls->rx_reason;
         }
-        some = some || side.crypto == RELAY_CRYPTO_KTLS;
         add_side(&sides, &side);
+        /* Kernel fact: a client that half-closed during the handshake leaves a socket that the kernel won't
+         * take over, so a connection may lack what its cipher could have. The reason is then tls_conn's. */
+        if (side.crypto == RELAY_CRYPTO_KTLS) {
+            side.crypto = RELAY_CRYPTO_USER;
+            side.user_reason =
+                cipher == PROBE_CHACHA20_POLY1305 ? RELAY_REASON_KTLS_CIPHER : RELAY_REASON_KERNEL_REFUSED;
+            add_side(&sides, &side);
+        }
     }
-    /* Kernel fact: a client that half-closed during the handshake leaves a socket that the kernel won't take
-     * over, so a connection of its own may lack what the version has. */
-    if (some)
-        add_side(&sides, &(struct plan_side){PLAN_SOCKET, RELAY_CRYPTO_USER, RELAY_REASON_KERNEL_REFUSED});
     if (sides.count == 0)
         add_side(&sides, &(struct plan_side){PLAN_SOCKET, RELAY_CRYPTO_USER, RELAY_REASON_KTLS_CIPHER});
     return sides;
