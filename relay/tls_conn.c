@@ -19,8 +19,10 @@ struct tls_conn {
     bool ktls_wanted;
     bool handshake_done;
     bool ktls_tx, ktls_rx;
+    bool notified;    /* close_notify is with the kernel */
     bool rekey_asked; /* the peer wants new sending keys, and ours are in the kernel */
     unsigned key_updates;
+    unsigned received; /* record headers and messages seen, to tell a step from standing still */
     uint64_t handshake_rx, handshake_tx;
     char error[160];
 };
@@ -34,6 +36,8 @@ static void on_message(int write_p, int version, int content_type, const void *b
     (void)ssl;
     struct tls_conn *tls = arg;
     const unsigned char *message = buffer;
+    if (!write_p)
+        tls->received++;
     if (write_p || content_type != SSL3_RT_HANDSHAKE || size < 5 || message[0] != SSL3_MT_KEY_UPDATE)
         return;
     tls->key_updates++;
@@ -54,6 +58,8 @@ struct tls_conn *tls_conn_new(SSL_CTX *ctx, int fd, bool ktls_wanted)
     }
     SSL_set_accept_state(tls->ssl);
     SSL_set_mode(tls->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE);
+    /* Otherwise one SSL_read goes through as many KeyUpdates as the peer cares to send. */
+    SSL_clear_mode(tls->ssl, SSL_MODE_AUTO_RETRY);
     SSL_set_msg_callback(tls->ssl, on_message);
     SSL_set_msg_callback_arg(tls->ssl, tls);
     return tls;
@@ -141,9 +147,15 @@ enum tls_status tls_conn_handshake(struct tls_conn *tls)
 
 enum tls_status tls_conn_read(struct tls_conn *tls, void *buffer, size_t size, size_t *n)
 {
-    clear_errors();
-    int result = SSL_read_ex(tls->ssl, buffer, size, n);
-    enum tls_status status = result == 1 ? TLS_DONE : failed(tls, result);
+    enum tls_status status;
+    unsigned received;
+    do { /* a record that isn't data ends SSL_read too: only one that found nothing means "not now" */
+        received = tls->received;
+        clear_errors();
+        int result = SSL_read_ex(tls->ssl, buffer, size, n);
+        status = result == 1 ? TLS_DONE : failed(tls, result);
+    } while (status == TLS_WANT_READ && tls->received != received && !tls->rekey_asked &&
+             tls->key_updates <= KEY_UPDATES_MAX);
     if (tls->rekey_asked)
         return broken(tls, EPROTO, "KeyUpdate asks for new sending keys, which kTLS can't change");
     if (tls->key_updates > KEY_UPDATES_MAX)
@@ -162,10 +174,11 @@ enum tls_status tls_conn_write(struct tls_conn *tls, const void *data, size_t si
 
 enum tls_status tls_conn_close_notify(struct tls_conn *tls)
 {
-    if (!tls->handshake_done)
+    if (!tls->handshake_done || tls->notified) /* a second SSL_shutdown would wait for the peer's */
         return TLS_DONE;
     clear_errors();
     int result = SSL_shutdown(tls->ssl);
+    tls->notified = result >= 0;
     return result >= 0 ? TLS_DONE : failed(tls, result);
 }
 

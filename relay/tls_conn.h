@@ -39,8 +39,8 @@ enum tls_status tls_conn_read(struct tls_conn *tls, void *buffer, size_t size, s
  * After TLS_WANT_WRITE the next call must begin with the same bytes (from any address). */
 enum tls_status tls_conn_write(struct tls_conn *tls, const void *data, size_t size, size_t *n);
 
-/* Queues close_notify. TLS_DONE once it is with the kernel; TLS_WANT_WRITE: call again when writable. The
- * caller then waits until the kernel has sent everything (linger.h) before it closes. */
+/* Queues close_notify, once. TLS_DONE when it is with the kernel; TLS_WANT_WRITE: call again when writable.
+ * The caller then waits until the kernel has sent everything (linger.h) before it closes. */
 enum tls_status tls_conn_close_notify(struct tls_conn *tls);
 
 /* Bytes decrypted and waiting inside OpenSSL. */
