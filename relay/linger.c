@@ -214,6 +214,8 @@ static int take_over(struct relay_linger *linger, struct endpoint *from)
 struct relay_linger *linger_start(struct endpoint *ep, uint64_t timeout_ms,
                                   void (*on_end)(void *arg, bool delivered), void *arg)
 {
+    if (ep->fd == -1)
+        return NULL;
     struct relay_linger *linger = calloc(1, sizeof(*linger));
     if (linger == NULL || take_over(linger, ep) == -1) {
         free(linger);

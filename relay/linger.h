@@ -14,7 +14,8 @@ struct relay_linger; /* not `linger`: that is what <sys/socket.h> calls SO_LINGE
 
 /* Takes over ep's fd and TLS (ep is closed afterwards in the sense of endpoint_close). Everything the caller
  * had to say must have been written. on_end (may be NULL) runs once, from the event loop, never before this
- * returns; delivered: the peer has everything. NULL: out of memory; ep was reset. */
+ * returns; delivered: the peer has everything. NULL: out of memory, and ep was reset; or
+ * ep was closed already. */
 struct relay_linger *linger_start(struct endpoint *ep, uint64_t timeout_ms,
                                   void (*on_end)(void *arg, bool delivered), void *arg);
 
