@@ -93,12 +93,14 @@ static int begin_segment(struct flow *flow)
     /* A plan that came to the same result again goes on with the segment it had. */
     if (same != -1 && same == (int)report->segment_count - 1)
         return same;
+    bool merge = same != -1 && report->segment_count >= FLOW_SEGMENTS_MAX - FLOW_SEGMENT_KINDS;
     if (flow->counters != NULL)
         relay_counter_add(&flow->counters->segments[choice->mode][choice->source_crypto][choice->sink_crypto]
                                                    [choice->reason],
                           1);
-    if (report->segment_count == FLOW_SEGMENTS_MAX)
-        return same != -1 ? same : FLOW_SEGMENTS_MAX - 1;
+    if (merge)
+        return same;
+    assert(report->segment_count < FLOW_SEGMENTS_MAX);
     report->segments[report->segment_count] = (struct flow_segment){
         .mode = choice->mode,
         .source_crypto = choice->source_crypto,
@@ -157,7 +159,10 @@ enum io_status flow_send_head(struct flow *flow)
 bool flow_filled(const struct flow *flow, size_t length)
 {
     const struct endpoint *source = flow->source;
-    return source->fill == NULL || source->fill(source->fill_arg, source->offset, length);
+    uint64_t left = source->end - source->offset;
+    if (left < length)
+        length = (size_t)left;
+    return source->fill == NULL || length == 0 || source->fill(source->fill_arg, source->offset, length);
 }
 
 static enum flow_status finish(struct flow *flow, enum flow_end end, int error)
@@ -206,12 +211,16 @@ enum flow_status flow_step(struct flow *flow)
         return FLOW_ENDED;
     flow->sink_waiting = false;
     retry_pipe(flow);
+    uint64_t start = flow->report.bytes;
     for (int switches = 0; switches < SWITCHES_PER_STEP; switches++) {
+        uint64_t moved = flow->report.bytes - start; /* all modes of a step share its budget */
+        if (moved >= FLOW_TURN_BYTES)
+            break;
         if (!flow->planned)
             plan(flow);
         if (flow->choice.refused)
             return finish(flow, FLOW_END_REFUSED, 0);
-        switch (step_of[flow->choice.mode](flow, FLOW_TURN_BYTES)) {
+        switch (step_of[flow->choice.mode](flow, FLOW_TURN_BYTES - (size_t)moved)) {
         case MOVE_WAIT_SINK:
             flow->sink_waiting = true;
             return FLOW_WAITING;

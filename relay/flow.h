@@ -46,9 +46,12 @@ struct flow_segment {
     enum relay_reason reason;
     uint64_t bytes;
 };
-/* An adaptive flow may change for ever: past this many, bytes are added to the last segment of the same kind
- * (there are fewer kinds than that). */
+/* An adaptive flow may change for ever: a kind that comes back gets a segment of its own only while there is
+ * still one for every kind that has not come yet; then its bytes are added to the last segment of that kind.
+ * Kinds: splice, and copy for each of tls_pending, control_record, urgent_data, pipe_limit, kernel_refused,
+ * small_transfers. */
 #define FLOW_SEGMENTS_MAX 12
+#define FLOW_SEGMENT_KINDS 7
 
 struct flow_report {
     uint64_t bytes; /* payload given to the sink: user_bytes + kernel_bytes */
