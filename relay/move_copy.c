@@ -73,7 +73,8 @@ static bool turned_bulk(struct flow *flow, size_t got)
 {
     if (!flow->facts.small || !flow_is_adaptive(flow))
         return false;
-    flow->bulk_reads = got >= FLOW_BULK_READ ? flow->bulk_reads + 1 : 0;
+    size_t bulk = flow->source->kind == ENDPOINT_TLS ? FLOW_BULK_RECORD : FLOW_BULK_READ;
+    flow->bulk_reads = got >= bulk ? flow->bulk_reads + 1 : 0;
     if (flow->bulk_reads < FLOW_BULK_READS)
         return false;
     flow->facts.small = false;

@@ -89,6 +89,7 @@ bool flow_filled(const struct flow *flow, size_t length);
  * FLOW_BULK_READ. Two in a row make a flow bulk; FLOW_SMALL_TURNS turns in a row that each moved less than
  * FLOW_SMALL_TURN make it small again. The gap between the two keeps it from flapping. */
 #define FLOW_BULK_READ (32u << 10)
+#define FLOW_BULK_RECORD (15u << 10) /* the same from TLS, where no read brings more than 16 KiB */
 #define FLOW_BULK_READS 2
 #define FLOW_SMALL_TURN (16u << 10)
 #define FLOW_SMALL_TURNS 8
