@@ -103,7 +103,8 @@ packages_unpack() {
 }
 
 # build_configure DIRECTORY [CMAKE OPTION]...: nothing to do without options where it has been done, since building
-# configures again as needed; afresh where a copy of another tree brought the directory along.
+# configures again as needed; afresh where a copy of another tree brought the directory along. By gcc, unless an option
+# names another compiler.
 build_configure() {
     local directory=$1 fresh=() generator=(-G Ninja)
     shift
@@ -115,7 +116,7 @@ build_configure() {
             fresh=(--fresh)
         fi
     fi
-    logged "$directory/configure.log" cmake "${fresh[@]}" -S "$SLUICE_TREE" -B "$directory" "${generator[@]}" "$@"
+    CC=gcc logged "$directory/configure.log" cmake "${fresh[@]}" -S "$SLUICE_TREE" -B "$directory" "${generator[@]}" "$@"
 }
 
 # build DIRECTORY TARGET: what changed since the last time.
