@@ -1,10 +1,11 @@
 """What Sluice says of itself: live connections, status, metrics that agree with the access log, health."""
 import json
+import re
 import urllib.error
 
 import pytest
 
-from support import http, records, streams
+from support import http, records, streams, tls
 from support.backends import converser
 from support.env import MIB, wait_for
 from support.payload import Payload
@@ -85,7 +86,6 @@ def test_metrics_agree_with_the_access_log(sluice, backend, certs, big_root):
                    "https": {"address": local, "files": "media", "tls": "main"}},
         backends={"app": {"servers": (server.address,)}}, files={"media": {"root": big_root}},
         tls={"main": certs.tls()})
-    from support import tls
     for name in ("app", "forced", "secure", "app"):
         with daemon.connect(name) as raw:
             sock = tls.TlsSocket(raw, tls.context(certs)) if name == "secure" else raw
@@ -126,7 +126,6 @@ def test_metrics_agree_with_the_access_log(sluice, backend, certs, big_root):
 
 def test_exposition_format(file_server, big_root):
     """Each name has one HELP and one TYPE before its samples; labels are quoted."""
-    import re
     daemon = file_server(big_root)
     http.curl(daemon.url("web", "/small"))
     daemon.wait_record()

@@ -1,9 +1,12 @@
 """A reader that stalls stalls the writer: Sluice keeps little of what it can't pass on, and does not spin."""
+import socket
+import threading
 import time
 
 import pytest
 
 from support import records, streams
+from support.backends import trickle
 from support.env import MIB, seconds, wait_until_still
 from support.payload import Payload
 
@@ -45,7 +48,6 @@ def test_a_stalled_client_stalls_the_server(relay, proxy, backend):
 
 @pytest.mark.parametrize("relay", RELAYS)
 def test_a_stalled_server_stalls_the_client(relay, proxy, backend):
-    import threading
     payload, go = Payload(64 * MIB), threading.Event()
 
     def serve(sock):
@@ -78,24 +80,24 @@ def test_slow_reader_gets_everything(relay, proxy, backend):
 @pytest.mark.parametrize("relay", RELAYS)
 @pytest.mark.parametrize("step", [1, 100])
 def test_a_pipe_is_full_by_slots_not_bytes(step, relay, proxy, backend):
-    """Segments of a few bytes and a stalled sink: 16 of them fill a pipe's slots long before its bytes."""
-    from support.backends import trickle
-    payload, progress = Payload(20_000 * step if step > 1 else 20_000), []
+    """Segments of a few bytes and a stalled sink: they fill a pipe's slots long before its bytes, and splice then
+    says EAGAIN just as if the source were empty."""
+    payload = Payload(20_000 * step)
 
     def serve(sock):
-        progress.append(0)
         trickle(sock, payload, step)
-        sock.shutdown(1)
+        sock.shutdown(socket.SHUT_WR)
         return streams.receive(sock)
 
     server = backend(serve)
     daemon = proxy(server.address, listener={"relay": relay})
     with daemon.connect("app", rcvbuf=2048) as sock:
-        first = streams.receive_exactly(sock, 1)
-        wait_until_still(lambda: daemon.connections(), "the relay to stall")
+        streams.receive_exactly(sock, 1)
+        wait_until_still(lambda: daemon.connections()[0]["directions"]["to_client"]["bytes"], "the relay to stall")
         assert idle_cpu(daemon) < 0.1
-        streams.receive(sock, on_data=None)
+        rest = streams.receive(sock)
+    assert rest.size == payload.size - 1 and rest.end == "eof", rest
     record = daemon.wait_record()
-    assert first == payload.bytes()[:1]
-    records.check_plain_relay(record, "to_client", relay, payload.size) if relay != "auto" else None
     assert records.moved(record, "to_client") == payload.size, record
+    if relay != "auto":  # which mode small segments in bulk deserve is auto's own affair
+        records.check_plain_relay(record, "to_client", relay, payload.size)

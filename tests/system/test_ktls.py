@@ -1,9 +1,11 @@
 """Only where the kernel has kTLS: that it really encrypts and decrypts, by its own count."""
+import json
 from pathlib import Path
 
 import pytest
 
 from support import http, records, streams, tls
+from support.daemon import run_cli
 from support.payload import Payload
 
 pytestmark = pytest.mark.guest_only
@@ -69,8 +71,6 @@ def test_zero_copy_can_be_required_of_tls(file_server, certs, big, big_root):
 
 
 def test_probe_finds_ktls():
-    import json
-    from support.daemon import run_cli
     probe = json.loads(run_cli("probe", "--json").stdout)
     for version in VERSIONS:
         assert probe["ktls"][version]["AES-128-GCM"]["tx"] is True, probe

@@ -1,8 +1,10 @@
 """The TCP proxy moves every size, in both directions, by every mode it can be told to use, and says so."""
+import socket
+
 import pytest
 
 from support import http, records, streams
-from support.backends import Backend, converser
+from support.backends import Backend, converser, trickle
 from support.env import MIB
 from support.payload import Payload
 
@@ -106,7 +108,6 @@ def test_request_and_answer_many_times(relay, proxy, backend):
 
 @pytest.mark.parametrize("relay", RELAYS)
 def test_one_byte_a_packet(relay, proxy, backend):
-    from support.backends import trickle
     payload = Payload(3000)
 
     def serve(sock):
@@ -162,7 +163,6 @@ def test_unix_sockets_on_both_sides(relay, tmp_path, proxy, backend):
 @pytest.mark.parametrize("listen", ["[::1]:0", ":0", "[::]:0", "0.0.0.0:0"])
 def test_address_families(listen, proxy, backend):
     """":PORT" is one socket for both families; the others are what they say."""
-    import socket
     payload = Payload(5000)
     server = backend(converser(payload), host="::1" if listen == "[::1]:0" else "127.0.0.1")
     daemon = proxy(server.address, listener={"address": listen})

@@ -93,7 +93,8 @@ def test_certificates_are_chosen_by_name(file_server, certs, big_root):
 def test_alpn(file_server, certs, big_root):
     daemon = start_https(file_server, certs, big_root)
     with daemon.connect("web") as raw:
-        assert tls.TlsSocket(raw, tls.context(certs, alpn=["h2", "http/1.1"])).tls.selected_alpn_protocol() == "http/1.1"
+        sock = tls.TlsSocket(raw, tls.context(certs, alpn=["h2", "http/1.1"]))
+        assert sock.tls.selected_alpn_protocol() == "http/1.1"
     assert "http/1.1" in s_client(daemon, "-alpn", "h2,http/1.1")
     done = http.curl("-w", "%{http_version}", "-o", "/dev/null", daemon.url("web", "/small", "https"), ca=certs.ca)
     assert done.stdout == b"1.1", done

@@ -4,6 +4,8 @@ import os
 import pytest
 
 from support import env, http, records, streams, tls
+from support.config import config_text
+from support.daemon import run_cli
 from support.env import MIB
 from support.payload import Payload
 
@@ -57,7 +59,6 @@ def test_forced_modes_where_they_can_not_be(relay, version, https, certs, big_ro
     """Without kTLS the kernel can't encrypt what it sends: reset, with the reason."""
     ktls = "off" if env.KTLS else "auto"
     if ktls == "off":  # check would refuse the listener: it can never be had
-        from support.daemon import run_cli
         done = run_cli("check", "-c", _config(certs, big_root, relay))
         assert done.returncode == 1 and "relay" in done.stderr, done
         return
@@ -70,7 +71,6 @@ def test_forced_modes_where_they_can_not_be(relay, version, https, certs, big_ro
 
 
 def _config(certs, root, relay):
-    from support.config import config_text
     path = certs.directory / f"forced-{relay}.conf"
     path.write_text(config_text({
         "tls": {"main": certs.tls(ktls="off")}, "files": {"media": {"root": root}},
