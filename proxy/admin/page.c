@@ -45,7 +45,9 @@ static const char style[] =
     "th:last-child,td:last-child{padding-right:0}\n"
     ".num{text-align:right}\n"
     ".mode{font-weight:600}\n"
-    ".why{white-space:normal;overflow-wrap:anywhere;color:var(--dim)}\n"
+    ".why{color:var(--dim)}\n"
+    ".why,.what{white-space:normal;overflow-wrap:anywhere}\n"
+    ".what{min-width:11em}\n"
     ".empty{color:var(--dim);margin:0}\n"
     "footer{max-width:1180px;margin:34px auto;padding:0 20px;color:var(--dim);font-size:13px}\n"
     "a{color:var(--accent)}\n";

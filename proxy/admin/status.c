@@ -94,9 +94,13 @@ json_t *status_build(const struct admin_view *view)
     const struct generation *generation = view->generation;
     json_t *listeners = json_object(), *backends = json_object(), *syscalls = json_object();
 
-    for (size_t i = 0; i < generation->listener_count; i++)
-        json_object_set_new(listeners, generation->listeners[i].name,
-                            listener_to_json(&generation->listeners[i]));
+    for (size_t i = 0; i < generation->listener_count; i++) {
+        const struct generation_listener *listener = &generation->listeners[i];
+
+        /* Whoever reads this is admin's traffic: never idle and of no interest. /metrics has it. */
+        if (listener->kind != LISTENER_ADMIN)
+            json_object_set_new(listeners, listener->name, listener_to_json(listener));
+    }
     for (size_t i = 0; i < generation->backend_count; i++)
         json_object_set_new(backends, generation->backends[i].name,
                             backend_to_json(&generation->backends[i]));

@@ -11,5 +11,6 @@
  *      "to_client":{"bytes","user_bytes","kernel_bytes","head_bytes","segments":[
  *          {"mode","source_crypto","sink_crypto","bytes","count","reasons":{REASON:COUNT}}]},"to_server":...}}},
  *  "backends":{NAME:{"balance","servers":[{"name","address","up","connections","total","failures"}]}},
- *  "syscalls":{CALL:COUNT},"log_dropped"}. A new reference; NULL: out of memory. */
+ *  "syscalls":{CALL:COUNT},"log_dropped"}, without the admin listener. A new reference; NULL: out of memory.
+ */
 json_t *status_build(const struct admin_view *view);

@@ -17,8 +17,8 @@
 struct fixture {
     struct listener_stats workers[2];
     struct listener_stats *worker_list[2];
-    struct stats_listener stats;
-    struct generation_listener listener;
+    struct stats_listener stats, admin_stats;
+    struct generation_listener listeners[2]; /* web, admin */
     struct server_stats server_stats;
     struct conf_address address;
     struct backend_server server;
@@ -63,14 +63,19 @@ static int setup(void **state)
     f->server = (struct backend_server){
         .name = "unix:/tmp/a\"b\\c\nd", .address = &f->address, .weight = 1, .stats = &f->server_stats};
     f->backend = (struct backend){.name = "app", .servers = &f->server, .server_count = 1};
-    f->listener = (struct generation_listener){.name = "web",
-                                               .kind = LISTENER_PROXY,
-                                               .address = "0.0.0.0:80",
-                                               .backend = &f->backend,
-                                               .stats = &f->stats};
+    f->listeners[0] = (struct generation_listener){.name = "web",
+                                                   .kind = LISTENER_PROXY,
+                                                   .address = "0.0.0.0:80",
+                                                   .backend = &f->backend,
+                                                   .stats = &f->stats};
+    f->listeners[1] = (struct generation_listener){.name = GENERATION_ADMIN,
+                                                   .kind = LISTENER_ADMIN,
+                                                   .address = "127.0.0.1:9400",
+                                                   .target = "admin",
+                                                   .stats = &f->admin_stats};
     f->generation.number = 3;
-    f->generation.listeners = &f->listener;
-    f->generation.listener_count = 1;
+    f->generation.listeners = f->listeners;
+    f->generation.listener_count = 2;
     f->generation.backends = &f->backend;
     f->generation.backend_count = 1;
     f->view = (struct admin_view){
@@ -130,6 +135,7 @@ static void test_metrics_lines(void **state)
     expect_line(text, "sluice_connections{listener=\"web\"} 7");
     expect_line(text, "# TYPE sluice_connections gauge");
     expect_line(text, "sluice_connections_total{listener=\"web\"} 70");
+    expect_line(text, "sluice_connections_total{listener=\"admin\"} 0");
     expect_line(text, "sluice_accept_paused_total{listener=\"web\"} 1");
     expect_line(text, "sluice_backend_up{backend=\"app\",server=\"unix:/tmp/a\\\"b\\\\c\\nd\"} 1");
     expect_line(text, "sluice_backend_connections{backend=\"app\",server=\"unix:/tmp/a\\\"b\\\\c\\nd\"} 2");
@@ -188,6 +194,7 @@ static void test_status(void **state)
     assert_int_equal(integer(status, "log_dropped"), 9);
     assert_true(json_is_false(json_object_get(status, "draining")));
     listener = json_object_get(json_object_get(status, "listeners"), "web");
+    assert_int_equal(json_object_size(json_object_get(status, "listeners")), 1);
     assert_string_equal(json_string_value(json_object_get(listener, "address")), "0.0.0.0:80");
     assert_string_equal(json_string_value(json_object_get(listener, "target")), "proxy:app");
     assert_int_equal(integer(listener, "connections"), 7);
