@@ -1,0 +1,106 @@
+/* Fuzzes what a stranger's bytes reach first: the request parser, whole and cut in two, then the target, the
+ * range, the conditions and the dates of what it accepted. Asserts what the rest of the code relies on. */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "proxy/http/conditional.h"
+#include "proxy/http/date.h"
+#include "proxy/http/mime.h"
+#include "proxy/http/range.h"
+#include "proxy/http/request.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define CHECK(condition)    \
+    do {                    \
+        if (!(condition)) { \
+            abort();        \
+        }                   \
+    } while (0)
+
+/* What may be opened beneath a root, and written into a Location. */
+static void check_target(const struct http_request *request)
+{
+    char *path = malloc(request->target.size + 1);
+    CHECK(path);
+    struct http_target target;
+    if (http_target_parse(request->target, path, &target) == 0) {
+        CHECK(target.size <= request->target.size && strlen(path) == target.size);
+        CHECK(path[0] != '/' && (target.size == 0 || path[target.size - 1] != '/'));
+        for (const char *segment = path; segment && target.size > 0; segment = strchr(segment, '/')) {
+            segment += *segment == '/';
+            size_t length = strcspn(segment, "/");
+            CHECK(length > 0);
+            CHECK(!(length == 1 && segment[0] == '.'));
+            CHECK(!(length == 2 && segment[0] == '.' && segment[1] == '.'));
+        }
+        for (size_t i = 0; i < target.size; i++) {
+            CHECK((unsigned char)path[i] >= ' ' && path[i] != 0x7f);
+        }
+
+        /* Encoded and parsed again it is the same path. */
+        char *location = malloc(3 * target.size + 2), *again = malloc(3 * target.size + 2);
+        CHECK(location && again);
+        location[0] = '/';
+        size_t length = http_target_encode(path, target.size, location + 1) + 1;
+        struct http_target second;
+        CHECK(http_target_parse((struct http_slice){location, length}, again, &second) == 0);
+        CHECK(second.size == target.size && memcmp(again, path, target.size) == 0);
+        free(location);
+        free(again);
+        CHECK(http_mime_type(path));
+    }
+    free(path);
+}
+
+static void check_fields(const struct http_request *request)
+{
+    const struct http_validators validators = {.etag = "\"1-2-3\"", .mtime = 784111777, .now = 1763800000};
+    (void)http_condition_check(request, &validators);
+    (void)http_condition_range(request, &validators);
+    for (unsigned i = 0; i < request->field_count; i++) {
+        struct http_slice value = request->fields[i].value;
+        uint64_t first, end;
+        if (http_range_parse(value, 1000, &first, &end) == HTTP_RANGE_PART) {
+            CHECK(first < end && end <= 1000);
+        }
+        int64_t date, again;
+        if (http_date_parse(value, validators.now, &date)) {
+            char text[HTTP_DATE_SIZE];
+            http_date_format(date, text);
+            CHECK(http_date_parse((struct http_slice){text, strlen(text)}, validators.now, &again));
+            CHECK(date == again || date > INT64_C(253402300799)); /* a leap second past the year 9999 */
+        }
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct http_request whole, cut;
+    char *text = malloc(size ? size : 1);
+    CHECK(text);
+    if (size > 0) {
+        memcpy(text, data, size);
+    }
+    http_request_init(&whole);
+    enum http_parse result = http_request_parse(&whole, text, size);
+    CHECK(result != HTTP_PARSE_INCOMPLETE || size < HTTP_HEAD_MAX);
+    CHECK((result == HTTP_PARSE_REFUSED) == (whole.status != 0));
+
+    /* The place of the cut depends on the input, too. */
+    size_t first = size > 0 ? data[size / 2] * size / 256 : 0;
+    http_request_init(&cut);
+    enum http_parse early = http_request_parse(&cut, text, first);
+    enum http_parse late = early == HTTP_PARSE_INCOMPLETE ? http_request_parse(&cut, text, size) : early;
+    CHECK(late == result && cut.status == whole.status && cut.head_size == whole.head_size);
+    CHECK(cut.field_count == whole.field_count && cut.has_body == whole.has_body);
+
+    if (result == HTTP_PARSE_COMPLETE) {
+        CHECK(whole.head_size <= size && whole.head_size <= HTTP_HEAD_MAX);
+        CHECK(memcmp(text + whole.head_size - 4, "\r\n\r\n", 4) == 0);
+        check_target(&whole);
+        check_fields(&whole);
+    }
+    free(text);
+    return 0;
+}
