@@ -309,6 +309,12 @@ static void start_http(struct conn *conn)
         .arg = conn,
     };
 
+    if (conn->client.tls != NULL) {
+        relay_counter_add(&conn->stats->directions[SESSION_TO_SERVER].head_bytes,
+                          tls_conn_handshake_rx(conn->client.tls));
+        relay_counter_add(&conn->stats->directions[SESSION_TO_CLIENT].head_bytes,
+                          tls_conn_handshake_tx(conn->client.tls));
+    }
     conn->http_template = malloc(sizeof(*conn->http_template));
     if (conn->http_template != NULL) {
         conn_fill_report(conn, conn->http_template);

@@ -236,8 +236,7 @@ static bool build_listeners(struct generation *generation, const struct generati
 
 /* --- Life --- */
 
-/* All but the conf. */
-static void generation_clear(struct generation *generation)
+void generation_discard(struct generation *generation)
 {
     const struct conf *conf = generation->conf;
 
@@ -273,7 +272,7 @@ struct generation *generation_new(const struct generation_options *options, stru
     if (good && build_backends(generation, options, problems) &&
         build_listeners(generation, options, problems))
         return generation;
-    generation_clear(generation);
+    generation_discard(generation);
     return NULL;
 }
 
@@ -291,7 +290,7 @@ void generation_unref(struct generation *generation)
         atomic_fetch_sub_explicit(&generation->references, 1, memory_order_acq_rel) != 1)
         return;
     conf = generation->conf;
-    generation_clear(generation);
+    generation_discard(generation);
     conf_free(conf);
 }
 

@@ -64,6 +64,8 @@ struct generation_options {
 
 /* NULL: problems says why, FILE:LINE and key included (a certificate that can't be read ...). */
 struct generation *generation_new(const struct generation_options *options, struct conf_problems *problems);
+/* Undoes generation_new() before anybody else holds a reference: the conf is the caller's again. */
+void generation_discard(struct generation *generation);
 struct generation *generation_ref(struct generation *generation); /* any thread */
 void generation_unref(struct generation *generation);             /* any thread; NULL: nothing */
 

@@ -1,0 +1,90 @@
+/* `sluice relay`: a TCP proxy from the command line. Writes a configuration and serves by it.
+ * Refuses to know what its values mean: the loader says what is wrong with them. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/command_server.h"
+#include "proxy/commands.h"
+#include "proxy/errlog.h"
+
+#define RELAY_USAGE "sluice relay ADDR TARGET... [--relay MODE] [--admin ADDR]"
+
+struct relay_arguments {
+    const char *listen, *mode, *admin;
+    char **targets;
+    int target_count;
+};
+
+static void write_text(struct command_text *text, const struct relay_arguments *arguments)
+{
+    fputs("log = { access = \"stderr\"; };\n", text->stream);
+    if (arguments->admin != NULL) {
+        fputs("admin = { listen = ", text->stream);
+        command_text_quote(text, arguments->admin);
+        fputs("; };\n", text->stream);
+    }
+    fputs("backends = { relay = { servers = (", text->stream);
+    for (int i = 0; i < arguments->target_count; i++) {
+        fputs(i == 0 ? " " : ", ", text->stream);
+        command_text_quote(text, arguments->targets[i]);
+    }
+    fputs(" ); }; };\nlisteners = { relay = { proxy = \"relay\"; address = ", text->stream);
+    command_text_quote(text, arguments->listen);
+    fputs("; relay = ", text->stream);
+    command_text_quote(text, arguments->mode);
+    fputs("; }; };\n", text->stream);
+}
+
+static int serve(const struct relay_arguments *arguments)
+{
+    struct conf_problems problems = {0};
+    struct command_text text;
+    struct conf *conf;
+
+    if (command_text_begin(&text) == -1)
+        goto failed;
+    write_text(&text, arguments);
+    if (command_text_end(&text) == -1)
+        goto failed;
+    conf = conf_load_text(text.text, "relay", ".", &problems);
+    free(text.text);
+    return command_server_run(conf, NULL, &problems);
+
+failed:
+    errlog("relay: %s", strerror(errno));
+    return EXIT_FAILED;
+}
+
+int command_relay(int argc, char **argv)
+{
+    static const struct option options[] = {{"listen", required_argument, NULL, 'l'},
+                                            {"relay", required_argument, NULL, 'r'},
+                                            {"admin", required_argument, NULL, 'a'},
+                                            {NULL, 0, NULL, 0}};
+    struct relay_arguments arguments = {.mode = "auto"};
+    int option;
+
+    optind = 1;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "l:", options, NULL)) != -1) {
+        if (option == 'l')
+            arguments.listen = optarg;
+        else if (option == 'r')
+            arguments.mode = optarg;
+        else if (option == 'a')
+            arguments.admin = optarg;
+        else
+            return command_usage("relay", RELAY_USAGE, "unknown or incomplete option: %s", argv[optind - 1]);
+    }
+    if (arguments.listen == NULL && optind < argc)
+        arguments.listen = argv[optind++];
+    if (optind == argc)
+        return command_usage("relay", RELAY_USAGE,
+                             "an address to listen on and at least one target are needed");
+    arguments.targets = argv + optind;
+    arguments.target_count = argc - optind;
+    return serve(&arguments);
+}

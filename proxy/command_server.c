@@ -1,0 +1,74 @@
+/* See command_server.h. Refuses to know where a configuration comes from. */
+#include "proxy/command_server.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/commands.h"
+#include "proxy/errlog.h"
+
+int command_usage(const char *command, const char *usage, const char *format, ...)
+{
+    va_list arguments;
+
+    fprintf(stderr, "sluice: %s: ", command);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\nusage: %s\n", usage);
+    return EXIT_USAGE;
+}
+
+int command_server_run(struct conf *conf, const char *conf_path, struct conf_problems *problems)
+{
+    const struct server_options options = {
+        .conf = conf, .conf_path = conf_path, .announce = stdout, .handle_signals = true};
+    struct server *server = conf != NULL ? server_new(&options, problems) : NULL;
+    int status = EXIT_FAILED;
+
+    if (server == NULL) {
+        conf_problems_print(problems, stderr);
+        conf_free(conf);
+    } else if (server_start(server) == -1) {
+        errlog("can't start: %s", strerror(errno));
+    } else {
+        status = server_run(server) == 0 ? EXIT_GOOD : EXIT_FAILED;
+    }
+    conf_problems_clear(problems);
+    server_free(server);
+    return status;
+}
+
+int command_text_begin(struct command_text *text)
+{
+    *text = (struct command_text){0};
+    text->stream = open_memstream(&text->text, &text->size);
+    return text->stream != NULL ? 0 : -1;
+}
+
+int command_text_end(struct command_text *text)
+{
+    if (fclose(text->stream) == 0)
+        return 0;
+    free(text->text);
+    text->text = NULL;
+    return -1;
+}
+
+void command_text_quote(struct command_text *text, const char *value)
+{
+    fputc('"', text->stream);
+    for (; *value != '\0'; value++) {
+        const unsigned char byte = (unsigned char)*value;
+
+        if (byte == '"' || byte == '\\')
+            fprintf(text->stream, "\\%c", byte);
+        else if (byte < 0x20 || byte == 0x7f)
+            fprintf(text->stream, "\\x%02x", byte);
+        else
+            fputc(byte, text->stream);
+    }
+    fputc('"', text->stream);
+}

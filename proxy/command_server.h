@@ -1,0 +1,22 @@
+/* What `run`, `serve` and `relay` have in common: a server in the foreground, and options shared by the last
+ * two. Refuses to know where a configuration comes from. */
+#pragma once
+
+#include <stdio.h>
+
+#include "proxy/server.h"
+
+/* Serves by conf (taken; NULL: there are only problems) until told to stop. Problems are printed and cleared.
+ * Returns the exit status. conf_path as in server_options. */
+int command_server_run(struct conf *conf, const char *conf_path, struct conf_problems *problems);
+
+/* A configuration written as text. */
+struct command_text {
+    char *text; /* valid after command_text_end(); free() it */
+    size_t size;
+    FILE *stream;
+};
+int command_text_begin(struct command_text *text); /* 0, or -1 and errno */
+int command_text_end(struct command_text *text);   /* likewise; text is NULL then */
+/* A string in libconfig syntax, quotes included. */
+void command_text_quote(struct command_text *text, const char *value);
