@@ -14,7 +14,9 @@ PACKAGES_TEST=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 cppcheck libc
 say() { printf '%s\n' "$*" >&2; }
 
 die() {
-    say "$(basename -- "$0"): $*"
+    local program
+    program=$(cd -- "$(dirname -- "$0")" && pwd)/${0##*/}
+    say "${program#"$SLUICE_TREE/"}: $*"
     exit 1
 }
 
@@ -62,7 +64,8 @@ packages_require() {
     ((${#missing[@]})) || return 0
     local list="${missing[*]}"
     is_debian_12 || die "missing packages, by their names in Debian 12: $list" \
-        $'\n'"They are installed by themselves on Debian 12 only: install what corresponds to them, and start again."
+        $'\n'"Only on Debian 12 can they be installed from here. Install what corresponds to them; where dpkg does not" \
+        $'\n'"know them then, build by hand: cmake -S . -B build && cmake --build build && build/sluice demo"
     as_root true || die "missing packages: $list" \
         $'\n'"Neither root nor sudo is to be had. As root: apt-get install --no-install-recommends $list"
     say "installing: $list"
@@ -91,8 +94,8 @@ packages_unpack() {
         rm -rf -- "$directory.fetched"
         mkdir -- "$directory.fetched" && cd -- "$directory.fetched" || exit
         say "unpacking: $*"
-        # The package lists may be missing or old.
-        logged "$directory.log" apt-get download -- "$@" || {
+        # The package lists may be missing or old: then once more.
+        apt-get download -- "$@" >"$directory.log" 2>&1 || {
             packages_update && logged "$directory.log" apt-get download -- "$@" || exit
         }
         for fetched in *.deb; do
