@@ -46,7 +46,7 @@ static bool fetch_one(const struct server *server, const struct demo_site *site,
     }
     same = fetch.status == 200 && fetch.bytes == DEMO_FILE_SIZE &&
            memcmp(fetch.digest, site->digest, sizeof(fetch.digest)) == 0;
-    printf("%-8s  %-8s %-30s  status %d  %" PRIu64 " bytes  %" PRIu64 ".%03" PRIu64 " s  %s\n", name,
+    printf("%-8s  %-8s %-40s  status %d  %" PRIu64 " bytes  %" PRIu64 ".%03" PRIu64 " s  %s\n", name,
            fetch.tls[0] != '\0' ? fetch.tls : "plain", fetch.cipher, fetch.status, fetch.bytes,
            fetch.milliseconds / 1000, fetch.milliseconds % 1000, same ? "SHA-256 equal" : "SHA-256 DIFFERS");
     return same;
