@@ -40,18 +40,17 @@ static void write_text(struct command_text *text, const struct relay_arguments *
 
 static int serve(const struct relay_arguments *arguments)
 {
-    struct conf_problems problems = {0};
+    struct command_server server = {0};
     struct command_text text;
-    struct conf *conf;
 
     if (command_text_begin(&text) == -1)
         goto failed;
     write_text(&text, arguments);
     if (command_text_end(&text) == -1)
         goto failed;
-    conf = conf_load_text(text.text, "relay", ".", &problems);
+    server.conf = conf_load_text(text.text, "relay", ".", &server.problems);
     free(text.text);
-    return command_server_run(conf, NULL, &problems);
+    return command_server_run(&server);
 
 failed:
     errlog("relay: %s", strerror(errno));

@@ -12,7 +12,7 @@ int command_run(int argc, char **argv)
 {
     static const struct option options[] = {{"conf", required_argument, NULL, 'c'}, {NULL, 0, NULL, 0}};
     const char *path = RUN_DEFAULT_FILE;
-    struct conf_problems problems = {0};
+    struct command_server server = {0};
     int option;
 
     optind = 1;
@@ -24,5 +24,7 @@ int command_run(int argc, char **argv)
     }
     if (optind != argc)
         return command_usage("run", RUN_USAGE, "unexpected argument: %s", argv[optind]);
-    return command_server_run(conf_load(path, &problems), path, &problems);
+    server.conf_path = path;
+    server.conf = conf_load(path, &server.problems);
+    return command_server_run(&server);
 }

@@ -104,24 +104,31 @@ static void write_text(struct command_text *text, const struct serve_arguments *
     fprintf(text->stream, "; %s}; };\n", arguments->tls ? "tls = \"dev\"; " : "");
 }
 
+static void suggest(const struct server *server, const void *arg)
+{
+    const struct serve_arguments *arguments = arg;
+    const char *port = strrchr(server_address(server, "serve"), ':');
+
+    /* The certificate is for localhost. A UNIX socket has no port. */
+    if (!arguments->tls || port == NULL || strchr(port, '/') != NULL)
+        return;
+    printf("sluice: try: curl --cacert %s/ca.pem https://localhost%s/\n", arguments->certs, port);
+    fflush(stdout);
+}
+
 static int serve(const struct serve_arguments *arguments)
 {
-    struct conf_problems problems = {0};
+    struct command_server server = {.on_started = suggest, .arg = arguments};
     struct command_text text;
-    struct conf *conf;
 
     if (command_text_begin(&text) == -1)
         goto failed;
     write_text(&text, arguments);
     if (command_text_end(&text) == -1)
         goto failed;
-    conf = conf_load_text(text.text, "serve", ".", &problems);
+    server.conf = conf_load_text(text.text, "serve", ".", &server.problems);
     free(text.text);
-    if (conf != NULL && arguments->tls) {
-        printf("sluice: try: curl --cacert %s/ca.pem https://%s/\n", arguments->certs, arguments->listen);
-        fflush(stdout);
-    }
-    return command_server_run(conf, NULL, &problems);
+    return command_server_run(&server);
 
 failed:
     errlog("serve: %s", strerror(errno));

@@ -21,22 +21,24 @@ int command_usage(const char *command, const char *usage, const char *format, ..
     return EXIT_USAGE;
 }
 
-int command_server_run(struct conf *conf, const char *conf_path, struct conf_problems *problems)
+int command_server_run(struct command_server *command)
 {
     const struct server_options options = {
-        .conf = conf, .conf_path = conf_path, .announce = stdout, .handle_signals = true};
-    struct server *server = conf != NULL ? server_new(&options, problems) : NULL;
+        .conf = command->conf, .conf_path = command->conf_path, .announce = stdout, .handle_signals = true};
+    struct server *server = command->conf != NULL ? server_new(&options, &command->problems) : NULL;
     int status = EXIT_FAILED;
 
     if (server == NULL) {
-        conf_problems_print(problems, stderr);
-        conf_free(conf);
+        conf_problems_print(&command->problems, stderr);
+        conf_free(command->conf);
     } else if (server_start(server) == -1) {
         errlog("can't start: %s", strerror(errno));
     } else {
+        if (command->on_started != NULL)
+            command->on_started(server, command->arg);
         status = server_run(server) == 0 ? EXIT_GOOD : EXIT_FAILED;
     }
-    conf_problems_clear(problems);
+    conf_problems_clear(&command->problems);
     server_free(server);
     return status;
 }

@@ -6,9 +6,15 @@
 
 #include "proxy/server.h"
 
-/* Serves by conf (taken; NULL: there are only problems) until told to stop. Problems are printed and cleared.
- * Returns the exit status. conf_path as in server_options. */
-int command_server_run(struct conf *conf, const char *conf_path, struct conf_problems *problems);
+struct command_server {
+    struct conf *conf;             /* taken; NULL: there are only problems */
+    const char *conf_path;         /* as in server_options */
+    struct conf_problems problems; /* printed and cleared */
+    void (*on_started)(const struct server *server, const void *arg); /* may be NULL */
+    const void *arg;
+};
+/* Serves until told to stop. Returns the exit status. */
+int command_server_run(struct command_server *command);
 
 /* A configuration written as text. */
 struct command_text {
