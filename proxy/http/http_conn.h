@@ -16,7 +16,9 @@ struct http_request;  /* request.h */
 struct http_exchange; /* one request and its answer to be */
 
 /* Answers one request through exactly one http_respond_* call, now or later (opening a file may take time).
- * `cancel` is called if the connection ends first: the handler must then not answer any more. */
+ * `request` is valid until that call returns; its `resolved` has the path, its method is GET or HEAD (all
+ * others are answered before a handler is asked). `cancel` is called if the connection ends first: the
+ * handler must then not answer any more. */
 struct http_handler {
     void (*handle)(void *arg, const struct http_request *request, struct http_exchange *exchange);
     void (*cancel)(void *arg, struct http_exchange *exchange);
@@ -52,21 +54,28 @@ struct http_conn_options {
     struct http_handler handler;
     struct relay_policy policy;
     struct relay_counters *counters[2];
-    /* Template: listener, client, target and TLS are copied into each response's report. */
+    /* Template, copied at the start: listener, client, target and TLS stand in each response's report;
+     * directions[].head_bytes (a TLS handshake's) are added to the first one's. */
     const struct report *report;
+    /* header: from a request's first byte to the end of its head, then 408. idle: between requests, then the
+     * connection is closed; and without progress of an answer, then it is reset (seen after half as long
+     * again at most). linger: see linger.h. */
     uint32_t header_ms, idle_ms, linger_ms;
-    /* One response has ended, also a broken one. May be NULL (admin). */
+    /* One response has ended, also a broken one; report is valid during the call. A request whose head never
+     * came to its end, but for the 408, has none. May be NULL (admin). */
     void (*on_response)(void *arg, const struct report *report);
-    /* The connection is over: from the event loop, never before http_conn_start returns; the client endpoint is
-     * closed. Free it within or later. */
+    /* The connection is over: from the event loop, never before http_conn_start returns; the client endpoint
+     * is closed. Free it within or later. */
     void (*on_end)(void *arg, enum http_end end);
     void *arg;
 };
 
 struct http_conn *http_conn_start(const struct http_conn_options *options); /* NULL: out of memory */
-/* At any time; the endpoint stays as it is. on_end will not run. */
+/* At any time, also in on_response and on_end; the endpoint stays as it is. on_end will not run, nor
+ * on_response for the response under way: http_conn_report() tells of it before. NULL: nothing. */
 void http_conn_free(struct http_conn *conn);
-/* No further request after the one under way; an idle connection ends at once. */
+/* No further request after the one under way; an idle connection ends at once, but a request that has already
+ * arrived is answered, with Connection: close. */
 void http_conn_drain(struct http_conn *conn);
 /* The response under way, for /connections.json; false: idle. */
 bool http_conn_report(const struct http_conn *conn, struct report *report);

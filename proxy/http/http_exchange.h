@@ -1,0 +1,52 @@
+/* One request and its answer, as http_conn.c and http_exchange.c share it. Private to the two: handlers see
+ * http_conn.h. Refuses to know sockets: the answer is a head and a body endpoint for a flow to send. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proxy/http/http_conn.h"
+#include "proxy/http/request.h"
+#include "proxy/http/response.h"
+#include "relay/endpoint.h"
+#include "relay/flow.h"
+
+struct http_exchange {
+    struct http_conn *conn;
+    struct loop *loop;
+    void *data; /* the handler's */
+
+    struct http_request request; /* points into the connection's buffer, and into path */
+    char *path;                  /* memory of request.resolved */
+
+    bool handed;   /* the handler has it and must answer or be cancelled */
+    bool answered; /* head and body are ready */
+    bool failed;   /* out of memory: nothing can be answered */
+    bool close;    /* no further request on this connection */
+
+    struct http_head head;
+    void *memory; /* behind body where it is not a file */
+    struct endpoint body;
+    struct flow *flow;
+
+    uint64_t began_ms;
+    uint64_t handshake_bytes;    /* sent before the first response: part of its head_bytes */
+    enum report_outcome outcome; /* if it is sent completely */
+    struct report report;        /* the template and what is known so far */
+};
+
+/* Begins now. is_first: of its connection, so the template's head_bytes (a TLS handshake's) are told with it.
+ * NULL: out of memory. */
+struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loop,
+                                        const struct report *template, bool is_first);
+/* Flow, file and memory go; nobody is told. NULL: nothing. */
+void http_exchange_free(struct http_exchange *exchange);
+
+/* Puts the request line, as far as it was read, into the report. */
+void http_exchange_describe(struct http_exchange *exchange);
+/* Brings what changes while it goes on up to date in report, a copy of exchange->report or that itself. */
+void http_exchange_update(const struct http_exchange *exchange, struct report *report);
+
+/* By http_respond_*: the answer is ready (or failed). http_conn.c has it sent, not before the caller returns.
+ */
+void http_conn_answered(struct http_conn *conn);
