@@ -50,6 +50,7 @@ struct scan {
     size_t problems_before;
     bool stop;
     enum token previous;
+    int previous_line;
     struct bracket stack[DEPTH_MAX + 1]; /* [0] is the file itself */
     size_t depth;
     struct name *names;
@@ -84,9 +85,11 @@ static void set_previous(struct scan *scan, enum token token)
     }
     bool is_value = token == TOKEN_STRING || token == TOKEN_WORD || token == TOKEN_OPEN;
     if (scan->previous == TOKEN_EQUALS && !is_value) {
-        conf_problem_add(scan->problems, here(scan), NULL, "a value is missing after the = before this");
+        conf_problem_add(scan->problems, (struct conf_place){scan->file, scan->previous_line}, NULL,
+                         "a value is missing after this =");
     }
     scan->previous = token;
+    scan->previous_line = scan->line;
 }
 
 static void scan_comment(struct scan *scan)

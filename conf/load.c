@@ -292,6 +292,11 @@ static struct conf *load_buffer(const char *text, size_t length, const char *nam
     conf->file = name != NULL ? memory_strdup(name) : NULL;
     struct load load = {.conf = conf, .directory = directory, .problems = problems};
 
+    /* The mark with which some editors begin a file; libconfig doesn't know it. */
+    if (strncmp(text, "\xef\xbb\xbf", 3) == 0) {
+        text += 3;
+        length -= 3;
+    }
     struct lexical lexical;
     if (lexical_check(text, length, conf->file, problems, &lexical)) {
         config_t config;

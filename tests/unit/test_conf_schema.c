@@ -1,0 +1,257 @@
+/* conf/schema: it is complete. Every key is documented, has a place to live in, loads, and stands in the
+ * reference with its default; its default and its example are values that it accepts itself. */
+#include "conf/schema.h"
+
+#include <libconfig.h>
+
+#include "conf_fixture.h"
+
+/* One of everything, written by hand: a key that is new in the schema is missing here until someone adds it.
+ */
+static const char everything[] =
+    "workers = 1; user = \"a\"; group = \"b\"; capabilities = [ \"net_admin\" ]; pipe_size = 65536;\n"
+    "log = { access = \"off\"; format = \"json\"; }; admin = { listen = \":0\"; };\n"
+    "timeouts = { connect = \"1s\"; handshake = \"1s\"; header = \"1s\"; idle = \"1s\"; linger = \"1s\"; "
+    "drain = "
+    "\"1s\"; };\n"
+    "tls = { t = { certs = ( { cert = \"c\"; key = \"k\"; } ); ktls = \"auto\"; }; };\n"
+    "backends = { b = { servers = ( { address = \"127.0.0.1:1\"; weight = 1; } ); balance = \"least_conn\"; "
+    "}; };\n"
+    "files = { f = { root = \"/\"; index = [ \"i\" ]; }; };\n"
+    "listeners = { proxy = { address = \":0\"; proxy = \"b\"; }; files = { address = \":0\"; tls = \"t\"; "
+    "files = "
+    "\"f\"; relay = \"sendfile\"; require_zero_copy = true; timeouts = { connect = \"1s\"; handshake = "
+    "\"1s\"; header "
+    "= \"1s\"; idle = \"1s\"; linger = \"1s\"; drain = \"1s\"; }; }; };\n";
+
+typedef void visit(const struct schema_key *key, const char *path, void *context);
+
+static void walk(const struct schema_section *section, const char *path, visit *on_key, void *context)
+{
+    for (size_t i = 0; i < section->count; i++) {
+        const struct schema_key *key = &section->keys[i];
+        char inner[256];
+        snprintf(inner, sizeof(inner), "%s%s%s", path, path[0] != '\0' ? "." : "", key->name);
+        on_key(key, inner, context);
+        if (key->section != NULL) {
+            char below[300];
+            snprintf(below, sizeof(below), "%s%s", inner,
+                     key->type == SCHEMA_NAMED  ? ".NAME"
+                     : key->type == SCHEMA_LIST ? "[]"
+                                                : "");
+            walk(key->section, below, on_key, context);
+        }
+    }
+}
+
+static void check_documented(const struct schema_key *key, const char *path, void *context)
+{
+    (void)context;
+    bool plain = key->section == NULL;
+    print_message("%s\n", path);
+    assert_true(key->help != NULL && strlen(key->help) >= 10);
+    assert_null(strpbrk(key->help, "|\n")); /* a cell of a table */
+    assert_true(key->help[0] >= 'A' && key->help[0] <= 'Z');
+    assert_true(key->help[strlen(key->help) - 1] != '.');
+    assert_true(key->example != NULL && key->example[0] != '\0');
+    assert_false(key->required && key->fallback != NULL);
+    assert_true(plain || key->fallback == NULL);
+    char expected[SCHEMA_EXPECTED_MAX];
+    schema_describe(key, expected);
+    assert_true(strlen(expected) > 0 && strlen(expected) < SCHEMA_EXPECTED_MAX - 1);
+}
+
+static void check_shape(const struct schema_key *key, const char *path, void *context)
+{
+    (void)context;
+    bool elements = key->type == SCHEMA_NAMED || key->type == SCHEMA_LIST;
+    bool number = key->type == SCHEMA_INTEGER || key->type == SCHEMA_DURATION || key->type == SCHEMA_SIZE;
+    print_message("%s\n", path);
+    assert_int_equal(key->section != NULL, elements || key->type == SCHEMA_GROUP);
+    assert_int_equal(key->target != NULL, key->type == SCHEMA_REFERENCE);
+    if (key->target != NULL) {
+        assert_int_equal(schema_find(&schema_root, key->target)->type, SCHEMA_NAMED);
+    }
+    assert_true(key->choices != NULL || (key->type != SCHEMA_CHOICE && key->type != SCHEMA_LOG));
+    assert_true(!number || key->min < key->max);
+    assert_true(key->type != SCHEMA_DURATION || key->max <= UINT32_MAX);
+    assert_true(key->count_offset != 0 ||
+                (!elements && key->type != SCHEMA_STRINGS && key->type != SCHEMA_LOG));
+    assert_true(!elements || key->section->size > 0);
+    /* conf_reloadable compares these types alone, at the top level, and tells their place. */
+    bool comparable = key->type == SCHEMA_INTEGER || key->type == SCHEMA_SIZE || key->type == SCHEMA_STRING ||
+                      key->type == SCHEMA_STRINGS;
+    assert_true(!key->fixed || (comparable && strchr(path, '.') == NULL && key->place_offset != 0));
+}
+
+static void test_documented(void **state)
+{
+    (void)state;
+    walk(&schema_root, "", check_documented, NULL);
+}
+
+static void test_shape(void **state)
+{
+    (void)state;
+    walk(&schema_root, "", check_shape, NULL);
+}
+
+static bool given(const config_setting_t *setting, const char *path);
+
+static bool given_in_any(const config_setting_t *setting, const char *path)
+{
+    for (int i = 0; i < config_setting_length(setting); i++) {
+        if (given(config_setting_get_elem(setting, (unsigned)i), path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether the tree has this path of the schema: of the elements that NAME and [] stand for, any will do. */
+static bool given(const config_setting_t *setting, const char *path)
+{
+    if (*path == '\0') {
+        return true;
+    }
+    size_t length = strcspn(path, ".");
+    const char *rest = path[length] == '.' ? path + length + 1 : path + length;
+    if (strncmp(path, "NAME.", 5) == 0) {
+        return given_in_any(setting, rest);
+    }
+    bool list = length > 2 && path[length - 1] == ']';
+    char *name = strndup(path, list ? length - 2 : length);
+    const config_setting_t *member = config_setting_get_member(setting, name);
+    free(name);
+    return member != NULL && (list ? given_in_any(member, rest) : given(member, rest));
+}
+
+static void check_given(const struct schema_key *key, const char *path, void *context)
+{
+    (void)key;
+    if (!given(context, path)) {
+        fail_msg("%s isn't among everything that is loaded", path);
+    }
+}
+
+static void test_every_key_loads(void **state)
+{
+    (void)state;
+    config_t config;
+    config_init(&config);
+    assert_int_equal(config_read_string(&config, everything), CONFIG_TRUE);
+    walk(&schema_root, "", check_given, config_root_setting(&config));
+    config_destroy(&config);
+    conf_free(fixture_good(everything, "/"));
+}
+
+/* Each top-level key with its example, in a configuration that has what examples refer to. */
+static void test_examples_load(void **state)
+{
+    (void)state;
+    static const char base[] = "tls = { main = { certs = ( { cert = \"c\"; key = \"k\"; } ); }; };\n";
+    for (size_t i = 0; i < schema_root.count; i++) {
+        const struct schema_key *key = &schema_root.keys[i];
+        char text[2048] = "";
+        if (strcmp(key->name, "tls") != 0) {
+            snprintf(text, sizeof(text), "%s", base);
+        }
+        size_t at = strlen(text);
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "%s = %s;\n", key->name, key->example);
+        if (strcmp(key->name, "files") != 0) {
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "files = { media = { root = \"/\"; }; };\n");
+        }
+        if (strcmp(key->name, "listeners") != 0) {
+            snprintf(text + at, sizeof(text) - at,
+                     "listeners = { l = { address = \":0\"; files = \"media\"; tls = \"main\"; }; };\n");
+        }
+        struct conf_problems problems = {0};
+        struct conf *conf = conf_load_text(text, "test.conf", "/", &problems);
+        /* The example of a root names a directory that needn't be here. */
+        if (conf == NULL && strcmp(key->name, "files") == 0) {
+            assert_int_equal(problems.count, 1);
+            assert_string_equal(problems.items[0].key, "files.media.root");
+        } else {
+            conf_problems_print(&problems, stderr);
+            assert_non_null(conf);
+        }
+        conf_free(conf);
+        conf_problems_clear(&problems);
+    }
+}
+
+/* And each listener's and timeout's. */
+static void test_inner_examples_load(void **state)
+{
+    (void)state;
+    const struct schema_section *listener = schema_find(&schema_root, "listeners")->section;
+    for (size_t i = 0; i < listener->count; i++) {
+        const struct schema_key *key = &listener->keys[i];
+        bool target = strcmp(key->name, "proxy") == 0 || strcmp(key->name, "files") == 0;
+        char text[2048];
+        snprintf(text, sizeof(text),
+                 "tls = { main = { certs = ( { cert = \"c\"; key = \"k\"; } ); }; };"
+                 "backends = { app = { servers = ( \"127.0.0.1:1\" ); }; }; files = { media = { root = "
+                 "\"/\"; }; };"
+                 "listeners = { l = { %s %s %s = %s; }; };",
+                 strcmp(key->name, "address") != 0 ? "address = \":0\";" : "",
+                 target ? "" : "proxy = \"app\";", key->name, key->example);
+        conf_free(fixture_good(text, "/"));
+    }
+    const struct schema_section *timeouts = schema_find(&schema_root, "timeouts")->section;
+    for (size_t i = 0; i < timeouts->count; i++) {
+        char text[1024];
+        snprintf(text, sizeof(text), FIXTURE_BASE "timeouts = { %s = %s; };", timeouts->keys[i].name,
+                 timeouts->keys[i].example);
+        conf_free(fixture_good(text, "/"));
+    }
+}
+
+static void check_in_reference(const struct schema_key *key, const char *path, void *context)
+{
+    const char *reference = context;
+    char heading[256], row[256];
+    const char *last = strrchr(path, '.');
+    snprintf(heading, sizeof(heading), last != NULL ? "**`%.*s`**" : "**Top level**", (int)(last - path),
+             path);
+    snprintf(row, sizeof(row), "\n| `%s` | ", key->name);
+    const char *table = strstr(reference, last != NULL ? heading : "**Top level**");
+    assert_non_null(table);
+    const char *end = strstr(table, "\n\n**");
+    const char *line = strstr(table, row);
+    assert_non_null(line);
+    assert_true(end == NULL || line < end);
+    const char *help = strstr(line, key->help), *next = strchr(line + 1, '\n');
+    assert_true(help != NULL && help < next);
+    if (key->fallback != NULL && strncmp(path, "listeners.NAME.timeouts", 23) != 0) {
+        const char *fallback = strstr(line, key->fallback);
+        assert_true(fallback != NULL && fallback < next);
+    }
+}
+
+static void test_reference(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    assert_non_null(stream);
+    schema_print_reference(stream);
+    assert_int_equal(fclose(stream), 0);
+    walk(&schema_root, "", check_in_reference, text);
+    assert_non_null(
+        strstr(text, "| `workers` | a whole number from 0 to 1024, e.g. `4` | `0` | no: restart | "));
+    assert_non_null(strstr(text, "| `address` | an address in quotes, e.g. `\":8080\"` | required | yes | "));
+    assert_non_null(strstr(text, "**`listeners.NAME.timeouts`**"));
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_documented),          cmocka_unit_test(test_shape),
+        cmocka_unit_test(test_every_key_loads),     cmocka_unit_test(test_examples_load),
+        cmocka_unit_test(test_inner_examples_load), cmocka_unit_test(test_reference),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
