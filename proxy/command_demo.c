@@ -39,11 +39,12 @@ int command_demo(int argc, char **argv)
     int option;
 
     optind = 1;
+    opterr = 0;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'o')
             demo.once = true;
         else if (option != 'p')
-            return EXIT_USAGE;
+            return command_usage("demo", USAGE, "unknown or incomplete option: %s", argv[optind - 1]);
         else if (!parse_port(optarg, &demo.port))
             return command_usage("demo", USAGE, "--port: not a port that has four more above it: %s", optarg);
     }

@@ -52,13 +52,14 @@ int command_plan(int argc, char **argv)
     int option, status = EXIT_FAILED;
 
     optind = 1;
+    opterr = 0;
     while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
         if (option == 'c')
             path = optarg;
         else if (option == 'j')
             json = true;
         else
-            return EXIT_USAGE;
+            return command_usage("plan", USAGE, "unknown or incomplete option: %s", argv[optind - 1]);
     }
     if (optind != argc)
         return command_usage("plan", USAGE, "unexpected argument: %s", argv[optind]);

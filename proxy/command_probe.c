@@ -15,9 +15,11 @@ int command_probe(int argc, char **argv)
     int option, status = EXIT_GOOD;
 
     optind = 1;
+    opterr = 0;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option != 'j')
-            return EXIT_USAGE;
+            return command_usage("probe", "sluice probe [--json]", "unknown or incomplete option: %s",
+                                 argv[optind - 1]);
         json = true;
     }
     if (optind != argc)

@@ -14,8 +14,8 @@
 #include "conf/conf.h"
 #include "proxy/server.h"
 
-/* For --port 0: how often to look for five free ports in a row. */
-#define PORT_TRIES 100
+/* For --port 0: how often to look for a port that is still free when the server binds it. */
+#define PORT_TRIES 20
 
 static const char *const names[DEMO_PORT_COUNT] = {"proxy", "http", "https", "backend", "admin"};
 
@@ -47,35 +47,40 @@ static bool port_free(unsigned *port)
     return bound;
 }
 
-/* Five ports in a row from `first`; first 0: wherever there are five. 0: not to be had, and stderr knows. */
-static unsigned choose_ports(unsigned first)
+/* Whether all five ports from `first` are free; stderr knows those that aren't. */
+static bool ports_free(unsigned first)
 {
-    for (int try = 0; try < PORT_TRIES; try++) {
-        unsigned base = first, i;
+    bool good = true;
 
-        if (first == 0 && (!port_free(&base) || base + DEMO_PORT_COUNT > 65536))
+    for (unsigned i = 0; i < DEMO_PORT_COUNT; i++) {
+        unsigned port = first + i;
+
+        if (port_free(&port))
             continue;
-        for (i = 0; i < DEMO_PORT_COUNT; i++) {
-            unsigned port = base + i;
-
-            if (port_free(&port))
-                continue;
-            if (first == 0)
-                break;
-            fprintf(stderr,
-                    "sluice: demo: 127.0.0.1:%u (%s): %s; choose the first of five other ports with --port N "
-                    "(0: any)\n",
-                    port, names[i], strerror(errno));
-            return 0;
-        }
-        if (i == DEMO_PORT_COUNT)
-            return base;
+        fprintf(stderr, "sluice: demo: 127.0.0.1:%u (%s): %s\n", first + i, names[i], strerror(errno));
+        good = false;
     }
-    fprintf(stderr, "sluice: demo: no five free ports in a row on 127.0.0.1\n");
-    return 0;
+    if (!good)
+        fprintf(stderr,
+                "sluice: demo: choose the first of five other ports with --port N, or any with --port 0\n");
+    return good;
 }
 
-static struct conf *make_conf(const struct demo_site *site, unsigned port, struct conf_problems *problems)
+/* The port of each listener. Without a first one the kernel chooses as the server binds; but the backend's
+ * must be known before, since the proxy's configuration names it. */
+struct ports {
+    unsigned of[DEMO_PORT_COUNT];
+};
+
+static bool choose_ports(unsigned first, struct ports *ports)
+{
+    for (unsigned i = 0; i < DEMO_PORT_COUNT; i++)
+        ports->of[i] = first == 0 ? 0 : first + i;
+    return first != 0 || port_free(&ports->of[DEMO_BACKEND]);
+}
+
+static struct conf *make_conf(const struct demo_site *site, const struct ports *ports,
+                              struct conf_problems *problems)
 {
     struct conf *conf;
     char *text;
@@ -94,30 +99,46 @@ static struct conf *make_conf(const struct demo_site *site, unsigned port, struc
                  "  https = { address = \"127.0.0.1:%u\"; files = \"demo\"; tls = \"demo\"; };\n"
                  "  backend = { address = \"127.0.0.1:%u\"; files = \"demo\"; };\n"
                  "};\n",
-                 port + DEMO_ADMIN, port + DEMO_BACKEND, port + DEMO_PROXY, port + DEMO_HTTP,
-                 port + DEMO_HTTPS, port + DEMO_BACKEND) == -1)
+                 ports->of[DEMO_ADMIN], ports->of[DEMO_BACKEND], ports->of[DEMO_PROXY], ports->of[DEMO_HTTP],
+                 ports->of[DEMO_HTTPS], ports->of[DEMO_BACKEND]) == -1)
         return NULL;
     conf = conf_load_text(text, "demo", site->directory, problems);
     free(text);
     return conf;
 }
 
-static struct server *make_server(const struct demo_site *site, unsigned port, bool handle_signals)
+static struct server *make_server(const struct demo_site *site, const struct ports *ports,
+                                  bool handle_signals, struct conf_problems *problems)
+{
+    struct conf *conf = make_conf(site, ports, problems);
+    struct server *server;
+
+    if (conf == NULL)
+        return NULL;
+    server = server_new(
+        &(struct server_options){.conf = conf, .announce = stdout, .handle_signals = handle_signals},
+        problems);
+    if (server == NULL)
+        conf_free(conf);
+    return server;
+}
+
+/* Any port that was free may be another's by now: with --port 0 that is no reason to give up. */
+static struct server *start_server(const struct demo_site *site, const struct demo_options *options)
 {
     struct conf_problems problems = {0};
-    struct conf *conf = make_conf(site, port, &problems);
     struct server *server = NULL;
+    struct ports ports;
 
-    if (conf != NULL) {
-        server = server_new(
-            &(struct server_options){.conf = conf, .announce = stdout, .handle_signals = handle_signals},
-            &problems);
-        if (server == NULL)
-            conf_free(conf);
+    for (int try = 0; server == NULL && try < (options->port == 0 ? PORT_TRIES : 1); try++) {
+        conf_problems_clear(&problems);
+        if (choose_ports(options->port, &ports))
+            server = make_server(site, &ports, !options->once, &problems);
     }
     if (server == NULL && problems.count == 0)
-        fprintf(stderr, "sluice: demo: out of memory\n");
-    conf_problems_print(&problems, stderr);
+        fprintf(stderr, "sluice: demo: no free port or no memory\n");
+    else if (server == NULL)
+        conf_problems_print(&problems, stderr);
     conf_problems_clear(&problems);
     if (server != NULL && server_start(server) == -1) {
         fprintf(stderr, "sluice: demo: can't start: %s\n", strerror(errno));
@@ -172,11 +193,10 @@ int demo_run(const struct demo_options *options)
 {
     struct demo_site site;
     struct server *server;
-    unsigned port = choose_ports(options->port);
     char error[800];
     int status = 1;
 
-    if (port == 0)
+    if (options->port != 0 && !ports_free(options->port))
         return 1;
     printf("Making a 100 MB file and development certificates ...\n");
     fflush(stdout);
@@ -184,7 +204,7 @@ int demo_run(const struct demo_options *options)
         fprintf(stderr, "sluice: demo: %s\n", error);
         return 1;
     }
-    server = make_server(&site, port, !options->once);
+    server = start_server(&site, options);
     if (server != NULL && options->once) {
         status = demo_check(server, &site, options->stop);
     } else if (server != NULL && *options->stop == 0) {
