@@ -25,7 +25,7 @@ VALGRIND = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-
 VALGRIND_TESTS = ("tests/system/test_ktls.py", "-k", "proxy or probe")
 FUZZ_SECONDS = 15
 STEP_SECONDS = 900
-TAIL_LINES = 60
+TAIL_LINES, TAIL_COLUMNS = 60, 300
 
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
@@ -206,8 +206,8 @@ class Runner:
         print(f"  {step.state:7} {step.name:15} {step.seconds:6.1f} s  {problem}", flush=True)
         if step.state == "failed":
             lines = step.text().splitlines()
-            print(f"--- the end of {step.log.relative_to(TREE)}, {len(lines)} lines", *lines[-TAIL_LINES:], "---",
-                  sep="\n", flush=True)
+            print(f"--- the end of {step.log.relative_to(TREE)}, {len(lines)} lines",
+                  *(line[:TAIL_COLUMNS] for line in lines[-TAIL_LINES:]), "---", sep="\n", flush=True)
 
 
 def stop(process):
@@ -229,7 +229,7 @@ def report(steps, options):
             print(f"{step.name}: {'left out, because of an earlier failure' if step.state == 'left' else step.totals()}")
     for step in steps:
         for name in step.skipped:
-            print(f"skipped: {step.name}: {name}")
+            print(f"skipped: {step.name}: {name[:TAIL_COLUMNS]}")
     failed = [step.name for step in steps if step.state != "ok"]
     if failed:
         print(f"not good: {', '.join(failed)}")
