@@ -92,6 +92,20 @@ static void set_previous(struct scan *scan, enum token token)
     scan->previous_line = scan->line;
 }
 
+/* A value begins here: something must ask for it. libconfig also leaks a string that stands where none may.
+ */
+static void check_value(struct scan *scan, enum token token)
+{
+    bool joined = token == TOKEN_STRING && scan->previous == TOKEN_STRING;
+    if (in_list(scan) && scan->previous != TOKEN_OPEN && scan->previous != TOKEN_COMMA) {
+        conf_problem_add(scan->problems, here(scan), NULL, "a comma is missing before this %s",
+                         joined ? "string: without it, it would be joined to the one before" : "value");
+    } else if (!in_list(scan) && scan->previous != TOKEN_EQUALS && scan->previous != TOKEN_NAME && !joined) {
+        conf_problem_add(scan->problems, here(scan), NULL, "a value without a key: write `key = value;`");
+    }
+    set_previous(scan, token);
+}
+
 static void scan_comment(struct scan *scan)
 {
     struct conf_place begin = here(scan);
@@ -118,24 +132,18 @@ static void scan_comment(struct scan *scan)
 
 static void scan_string(struct scan *scan)
 {
-    if (in_list(scan)) {
-        if (scan->previous == TOKEN_STRING) {
-            conf_problem_add(
-                scan->problems, here(scan), NULL,
-                "a comma is missing before this string: without it, it would be joined to the one "
-                "before");
-        } else {
-            struct lexical *lexical = scan->lexical;
-            /* Grown at powers of two. */
-            if ((lexical->string_count & (lexical->string_count - 1)) == 0) {
-                size_t capacity = lexical->string_count > 0 ? 2 * lexical->string_count : 1;
-                lexical->string_lines =
-                    memory_grow(lexical->string_lines, capacity, sizeof(lexical->string_lines[0]));
-            }
-            lexical->string_lines[lexical->string_count++] = scan->line;
+    bool joined = scan->previous == TOKEN_STRING;
+    check_value(scan, TOKEN_STRING);
+    if (in_list(scan) && !joined) {
+        struct lexical *lexical = scan->lexical;
+        /* Grown at powers of two. */
+        if ((lexical->string_count & (lexical->string_count - 1)) == 0) {
+            size_t capacity = lexical->string_count > 0 ? 2 * lexical->string_count : 1;
+            lexical->string_lines =
+                memory_grow(lexical->string_lines, capacity, sizeof(lexical->string_lines[0]));
         }
+        lexical->string_lines[lexical->string_count++] = scan->line;
     }
-    set_previous(scan, TOKEN_STRING);
     for (scan->at++; scan->at < scan->end && *scan->at != '\n'; scan->at++) {
         if (*scan->at == '"') {
             scan->at++;
@@ -187,6 +195,7 @@ static const char *number_problem(const char *word)
 static void scan_word(struct scan *scan)
 {
     size_t length = 0;
+    check_value(scan, TOKEN_WORD);
     while (isalnum((unsigned char)scan->at[length]) ||
            (scan->at[length] != '\0' && strchr("_.:+-*@%", scan->at[length]) != NULL)) {
         length++;
@@ -202,7 +211,6 @@ static void scan_word(struct scan *scan)
     }
     free(word);
     scan->at += length;
-    set_previous(scan, TOKEN_WORD);
 }
 
 static void scan_name(struct scan *scan)
@@ -232,7 +240,7 @@ static void scan_name(struct scan *scan)
 
 static void scan_open(struct scan *scan)
 {
-    set_previous(scan, TOKEN_OPEN);
+    check_value(scan, TOKEN_OPEN);
     if (scan->depth == DEPTH_MAX) {
         conf_problem_add(scan->problems, here(scan), NULL,
                          "more than %d brackets are open: none of them is needed", DEPTH_MAX);

@@ -9,6 +9,7 @@
     "as "                                                                                                   \
     "\"4GiB\"\n"
 #define REMEDY_WORD " is neither a number nor true or false: put it in quotes\n"
+#define REMEDY_KEYLESS "a value without a key: write `key = value;`\n"
 #define REMEDY_SYNTAX "syntax error: keys are given as `key = value;`, groups in { }, lists in ( )\n"
 
 static const struct fixture_case cases[] = {
@@ -45,6 +46,13 @@ static const struct fixture_case cases[] = {
     {"workers =", "test.conf:1: a value is missing after this =\n"},
     {"workers = = 1;", "test.conf:1: a value is missing after this =\n"},
     {"a = 1;\xff", "test.conf:1: unexpected byte ff (hexadecimal) outside of quotes and comments\n"},
+
+    {"workers = 1;\n\n5;", "test.conf:3: " REMEDY_KEYLESS},
+    {"\"x\" = 5;", "test.conf:1: " REMEDY_KEYLESS},
+    {"workers = 1 \"x\";", "test.conf:1: " REMEDY_KEYLESS},
+    {"log = {\n{ }; };", "test.conf:2: " REMEDY_KEYLESS},
+    {"servers = ( 1\n{ }\n2 );", "test.conf:2: a comma is missing before this value\n"
+                                 "test.conf:3: a comma is missing before this value\n"},
 
     /* Comments. */
     {"workers = 1;\n/* never\nclosed", "test.conf:2: this comment is never closed: add */ at its end\n"},
@@ -94,7 +102,7 @@ static const struct fixture_case cases[] = {
 
     /* What is left to libconfig. */
     {"workers = 1;;", "test.conf:1: " REMEDY_SYNTAX},
-    {"workers = 1;\n\n5;", "test.conf:3: " REMEDY_SYNTAX},
+    {"workers = 1;\n\n= 5;", "test.conf:3: " REMEDY_SYNTAX},
     {"a = [ 1,\n\"x\" ];", "test.conf:2: mismatched element type in array\n"},
 };
 
