@@ -382,8 +382,6 @@ struct http_conn *http_conn_start(const struct http_conn_options *options)
         return NULL;
     }
     conn->options = *options;
-    conn->template = *options->report;
-    conn->options.report = NULL;
     conn->loop = options->loop;
     conn->client = options->client;
     conn->task.run = on_task;

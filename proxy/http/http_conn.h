@@ -54,8 +54,8 @@ struct http_conn_options {
     struct http_handler handler;
     struct relay_policy policy;
     struct relay_counters *counters[2];
-    /* Template, copied at the start: listener, client, target and TLS stand in each response's report;
-     * directions[].head_bytes (a TLS handshake's) are added to the first one's. */
+    /* Template, borrowed for as long as the connection: listener, client, target and TLS stand in each
+     * response's report; directions[].head_bytes (a TLS handshake's) are added to the first one's. */
     const struct report *report;
     /* header: from a request's first byte to the end of its head, then 408. idle: between requests, then the
      * connection is closed; and without progress of an answer, then it is reset (seen after half as long

@@ -24,7 +24,6 @@ enum http_conn_state {
 
 struct http_conn {
     struct http_conn_options options;
-    struct report template;
     struct loop *loop;
     struct endpoint *client;
     enum http_conn_state state;

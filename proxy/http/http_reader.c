@@ -22,7 +22,7 @@ static void account_head(struct http_conn *conn, size_t bytes)
 
 static bool begin_exchange(struct http_conn *conn)
 {
-    conn->exchange = http_exchange_new(conn, conn->loop, &conn->template, !conn->had_first);
+    conn->exchange = http_exchange_new(conn, conn->loop, conn->options.report, !conn->had_first);
     if (!conn->exchange) {
         return false;
     }

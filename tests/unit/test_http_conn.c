@@ -1,0 +1,879 @@
+/* An HTTP connection over TCP: order, keep-alive, deadlines, half-close, loss, and handlers that answer late.
+ * The handler here is a fake one; files are test_http_files.c's. */
+#include "http_fixture.h"
+
+#include <sys/mman.h>
+
+#include "proxy/http/http_conn_state.h"
+#include "proxy/http/request.h"
+
+#define HOST "Host: localhost\r\n"
+#define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"
+
+/* --- A handler that keeps what it is asked, and answers when the test says so --- */
+
+struct later {
+    struct http_exchange *asked[64];
+    char paths[64][64];
+    unsigned count, cancelled;
+    bool at_once; /* the page is the path itself */
+};
+
+static void later_handle(void *arg, const struct http_request *request, struct http_exchange *exchange)
+{
+    struct later *later = arg;
+    unsigned i = later->count++;
+    assert_true(i < 64);
+    later->asked[i] = exchange;
+    snprintf(later->paths[i], sizeof later->paths[i], "%s", request->resolved.path);
+    http_exchange_set_data(exchange, later);
+    assert_ptr_equal(http_exchange_data(exchange), later);
+    if (later->at_once) {
+        http_respond_memory(exchange, 200, "text/plain", NULL, later->paths[i], strlen(later->paths[i]));
+    }
+}
+
+static void later_cancel(void *arg, struct http_exchange *exchange)
+{
+    struct later *later = arg;
+    assert_ptr_equal(exchange, later->asked[later->count - 1]);
+    later->cancelled++;
+}
+
+static struct http_handler handler_of(struct later *later)
+{
+    return (struct http_handler){later_handle, later_cancel, later};
+}
+
+static bool asked(struct fixture *f, size_t n)
+{
+    return ((struct later *)f->options.handler.arg)->count >= n;
+}
+
+static void begin(struct fixture *f, struct later *later, bool at_once)
+{
+    *later = (struct later){.at_once = at_once};
+    struct http_handler handler = handler_of(later);
+    fixture_init(f, &handler);
+}
+
+static bool body_is(const struct response *r, const char *text)
+{
+    return r->body_size == strlen(text) && memcmp(r->body, text, r->body_size) == 0;
+}
+
+/* A file of that many bytes without a name, each position telling where it is. */
+static int make_file(size_t size)
+{
+    int fd = memfd_create("body", MFD_CLOEXEC);
+    assert_true(fd != -1);
+    uint32_t block[4096];
+    for (size_t at = 0; at < size; at += sizeof block) {
+        for (size_t i = 0; i < 4096; i++) {
+            block[i] = (uint32_t)(at / 4 + i) * 2654435761u;
+        }
+        size_t n = size - at < sizeof block ? size - at : sizeof block;
+        assert_int_equal(write(fd, block, n), n);
+    }
+    return fd;
+}
+
+static bool file_bytes_are(const char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        uint32_t word = (uint32_t)(i / 4) * 2654435761u;
+        if (((const unsigned char *)&word)[i % 4] != (unsigned char)bytes[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct http_file file_of(int fd, size_t size)
+{
+    return (struct http_file){.fd = fd,
+                              .size = size,
+                              .mtime = 784111777,
+                              .mtime_ns = 784111777000000000,
+                              .inode = 7,
+                              .is_regular = true,
+                              .content_type = "application/octet-stream"};
+}
+
+/* --- Requests and answers --- */
+
+static void test_one_answer(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, true);
+    fixture_start(&f, false);
+    static const char text[] = "GET /a%20b?q HTTP/1.1\r\n" HOST "\r\n";
+    struct response r = fixture_ask(&f, text);
+    assert_int_equal(r.status, 200);
+    assert_true(body_is(&r, "a b"));
+    assert_true(response_has(&r, "Server: sluice"));
+    assert_true(response_has(&r, "Content-Type: text/plain"));
+    assert_true(response_has(&r, "Content-Length: 3"));
+    assert_false(response_has(&r, "Connection: close"));
+
+    const struct report *report = &f.reports[0];
+    assert_string_equal(report->request, "GET /a%20b?q HTTP/1.1");
+    assert_string_equal(report->listener, "test");
+    assert_int_equal(report->status, 200);
+    assert_int_equal(report->outcome, OUTCOME_COMPLETE);
+    const struct flow_report *to_client = &report->directions[SESSION_TO_CLIENT];
+    assert_int_equal(to_client->bytes, 3);
+    assert_int_equal(to_client->user_bytes, 3);
+    assert_int_equal(to_client->segment_count, 1);
+    assert_int_equal(to_client->segments[0].mode, RELAY_COPY);
+    assert_int_equal(to_client->segments[0].reason, RELAY_REASON_GENERATED);
+    /* The first response carries the template's bytes, the next ones don't. */
+    assert_int_equal(to_client->head_bytes, 1000 + r.head_size);
+    assert_int_equal(report->directions[SESSION_TO_SERVER].head_bytes, 500 + sizeof text - 1);
+    size_t first_head = r.head_size;
+    r = fixture_ask(&f, text);
+    assert_int_equal(f.reports[1].directions[SESSION_TO_CLIENT].head_bytes, r.head_size);
+    assert_int_equal(f.reports[1].directions[SESSION_TO_SERVER].head_bytes, sizeof text - 1);
+    assert_int_equal(relay_counter_get(&f.counters[SESSION_TO_SERVER].head_bytes), 2 * (sizeof text - 1));
+    assert_int_equal(relay_counter_get(&f.counters[SESSION_TO_CLIENT].head_bytes), first_head + r.head_size);
+    assert_int_equal(f.conn->state, CONN_IDLE);
+    assert_null(f.conn->buffer); /* an idle connection owns none */
+    fixture_stop(&f);
+}
+
+static void test_pipelining(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, true);
+    fixture_start(&f, false);
+    char text[8192] = "", expected[32];
+    for (int i = 0; i < 40; i++) { /* more than one turn's worth */
+        snprintf(text + strlen(text), sizeof text - strlen(text), "GET /%d HTTP/1.1\r\n" HOST "\r\n", i);
+    }
+    strcat(text, "HEAD /h HTTP/1.1\r\n" HOST "\r\nGET /last HT");
+    fixture_send(&f, text);
+    assert_true(fixture_wait(&f, fixture_has_reports, 41));
+    fixture_send(&f, "TP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
+    assert_true(f.peer_eof);
+    size_t offset = 0;
+    for (int i = 0; i < 40; i++) {
+        struct response r = fixture_response(&f, &offset, true);
+        snprintf(expected, sizeof expected, "%d", i);
+        assert_true(body_is(&r, expected));
+    }
+    struct response r = fixture_response(&f, &offset, false);
+    assert_true(response_has(&r, "Content-Length: 1"));
+    r = fixture_response(&f, &offset, true);
+    assert_true(body_is(&r, "last"));
+    assert_true(response_has(&r, "Connection: close"));
+    assert_int_equal(offset, f.received_size);
+    fixture_stop(&f);
+}
+
+static void test_byte_by_byte(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, true);
+    fixture_start(&f, false);
+    static const char text[] = GET("/slow");
+    for (size_t i = 0; i + 1 < sizeof text; i++) {
+        assert_int_equal(later.count, 0);
+        fixture_send_bytes(&f, text + i, 1);
+        fixture_turn(&f);
+    }
+    assert_true(fixture_wait(&f, fixture_has_reports, 1));
+    size_t offset = 0;
+    assert_true(fixture_wait(&f, fixture_has_received, 1));
+    struct response r = fixture_response(&f, &offset, true);
+    assert_true(body_is(&r, "slow"));
+    fixture_stop(&f);
+}
+
+static void test_late_answer(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, false);
+    fixture_start(&f, false);
+    fixture_send(&f, GET("/1") GET("/2"));
+    assert_true(fixture_wait(&f, asked, 1));
+    for (int i = 0; i < 20; i++) {
+        fixture_turn(&f);
+    }
+    assert_int_equal(later.count, 1); /* the second waits for the first */
+    assert_int_equal(f.received_size, 0);
+    struct report report;
+    assert_true(http_conn_report(f.conn, &report));
+    assert_string_equal(report.request, "GET /1 HTTP/1.1");
+    assert_int_equal(report.outcome, OUTCOME_OPEN);
+
+    http_respond_memory(later.asked[0], 200, "text/plain", "X-A: b\r\n", "one", 3);
+    assert_int_equal(f.report_count, 0); /* nothing ends inside the call */
+    assert_true(fixture_wait(&f, asked, 2));
+    http_respond_status(later.asked[1], 503, NULL);
+    assert_true(fixture_wait(&f, fixture_has_reports, 2));
+    assert_false(http_conn_report(f.conn, &report));
+    fixture_turn(&f);
+    size_t offset = 0;
+    struct response r = fixture_response(&f, &offset, true);
+    assert_true(body_is(&r, "one"));
+    assert_true(response_has(&r, "X-A: b"));
+    assert_true(fixture_wait(&f, fixture_has_received, offset + 1));
+    r = fixture_response(&f, &offset, true);
+    assert_int_equal(r.status, 503);
+    assert_int_equal(later.cancelled, 0);
+    fixture_stop(&f);
+}
+
+struct refusal {
+    const char *text;
+    int status;
+    bool keeps; /* the connection is usable afterwards */
+    enum report_outcome outcome;
+};
+
+static const struct refusal refusals[] = {
+    {"GET /%00 HTTP/1.1\r\n" HOST "\r\n", 400, true, OUTCOME_COMPLETE},
+    {"GET /../x HTTP/1.1\r\n" HOST "\r\n", 400, true, OUTCOME_COMPLETE},
+    {"GET /a%2fb HTTP/1.1\r\n" HOST "\r\n", 404, true, OUTCOME_COMPLETE},
+    {"GET * HTTP/1.1\r\n" HOST "\r\n", 400, true, OUTCOME_COMPLETE},
+    {"OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 405, true, OUTCOME_COMPLETE},
+    {"DELETE /x HTTP/1.1\r\n" HOST "\r\n", 405, true, OUTCOME_COMPLETE},
+    {"POST /x HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", 405, true, OUTCOME_COMPLETE},
+    {"POST /x HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello", 405, false, OUTCOME_COMPLETE},
+    {"PUT /x HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", 405, false,
+     OUTCOME_COMPLETE},
+    {"POST /x HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 405, false, OUTCOME_COMPLETE},
+    {"CONNECT a:443 HTTP/1.1\r\n" HOST "\r\n", 405, false, OUTCOME_COMPLETE},
+    {"GET / HTTP/1.1\r\n\r\n", 400, false, OUTCOME_BAD_REQUEST},
+    {"GET / HTTP/1.1\nHost: a\n\n", 400, false, OUTCOME_BAD_REQUEST},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
+     false, OUTCOME_BAD_REQUEST},
+    {"\x16\x03\x01", 400, false, OUTCOME_BAD_REQUEST},
+    {"BREW / HTTP/1.1\r\n" HOST "\r\n", 501, false, OUTCOME_BAD_REQUEST},
+    {"GET / HTTP/2.0\r\n" HOST "\r\n", 505, false, OUTCOME_BAD_REQUEST},
+    {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, false, OUTCOME_BAD_REQUEST},
+};
+
+static void check_refusal(const char *text, size_t size, const struct refusal *want)
+{
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, true);
+    fixture_start(&f, false);
+    fixture_send_bytes(&f, text, size);
+    assert_true(fixture_wait(&f, fixture_has_reports, 1));
+    assert_true(fixture_wait(&f, want->keeps ? fixture_has_received : fixture_peer_is_done, 1));
+    size_t offset = 0;
+    struct response r = fixture_response(&f, &offset, true);
+    if (r.status != want->status || f.reports[0].outcome != want->outcome) {
+        fail_msg("%s: status %d, outcome %d", text, r.status, (int)f.reports[0].outcome);
+    }
+    assert_int_equal(f.reports[0].status, want->status);
+    assert_int_equal(f.reports[0].detail[0] != '\0', want->outcome == OUTCOME_BAD_REQUEST);
+    assert_true(r.body_size > 0 && offset == f.received_size);
+    assert_int_equal(response_has(&r, "Allow: GET, HEAD"), want->status == 405);
+    assert_int_equal(response_has(&r, "Connection: close"), !want->keeps);
+    assert_int_equal(later.count, 0);
+    if (want->keeps) {
+        r = fixture_ask(&f, GET("/still"));
+        assert_true(body_is(&r, "still"));
+    } else {
+        assert_true(f.peer_eof); /* and not a reset, which could overtake the answer */
+    }
+    fixture_stop(&f);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        check_refusal(refusals[i].text, strlen(refusals[i].text), &refusals[i]);
+    }
+    char *text = malloc(65536);
+    assert_non_null(text);
+    memset(text, 'a', 65536);
+    memcpy(text, "GET /", 5);
+    check_refusal(text, 65536, &(struct refusal){"long line", 414, false, OUTCOME_BAD_REQUEST});
+    int size = snprintf(text, 65536, "GET / HTTP/1.1\r\n" HOST "A: ");
+    memset(text + size, 'a', (size_t)(65536 - size));
+    check_refusal(text, 65536, &(struct refusal){"long head", 431, false, OUTCOME_BAD_REQUEST});
+    free(text);
+}
+
+/* A body nobody asked for must not make the kernel reset the connection over the answer. */
+static void test_large_body_is_dropped(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, true);
+    f.keep_reading = false;
+    fixture_start(&f, false);
+    fixture_send(&f, "POST /x HTTP/1.1\r\n" HOST "Content-Length: 3000000\r\n\r\n");
+    char *body = calloc(1, 3000000);
+    assert_non_null(body);
+    fixture_send_bytes(&f, body, 3000000);
+    free(body);
+    f.keep_reading = true;
+    assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
+    assert_true(f.peer_eof);
+    size_t offset = 0;
+    assert_int_equal(fixture_response(&f, &offset, true).status, 405);
+    fixture_stop(&f);
+}
+
+static void test_http_10(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, true);
+    fixture_start(&f, false);
+    struct response r = fixture_ask(&f, "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert_true(response_has(&r, "Connection: keep-alive"));
+    r = fixture_ask(&f, "GET /b HTTP/1.0\r\n\r\n");
+    assert_true(body_is(&r, "b"));
+    assert_true(response_has(&r, "Connection: close"));
+    assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
+    assert_true(f.peer_eof);
+    close(f.peer);
+    f.peer = -1;
+    assert_true(fixture_wait(&f, fixture_has_ended, 0));
+    assert_int_equal(f.end, HTTP_END_CLOSED);
+    fixture_stop(&f);
+}
+
+/* --- Files: ranges, conditions, modes --- */
+
+static void answer_with_file(struct fixture *f, struct later *later, const struct http_file *file,
+                             const char *request)
+{
+    unsigned n = later->count;
+    fixture_send(f, request);
+    assert_true(fixture_wait(f, asked, n + 1));
+    http_respond_file(later->asked[n], file);
+}
+
+static struct response ask_file(struct fixture *f, struct later *later, size_t size, const char *request)
+{
+    size_t offset = f->received_size;
+    unsigned reports = f->report_count;
+    const struct http_file file = file_of(make_file(size), size);
+    answer_with_file(f, later, &file, request);
+    assert_true(fixture_wait(f, fixture_has_reports, reports + 1));
+    assert_true(fixture_wait(f, fixture_has_received, offset + 1));
+    fixture_turn(f);
+    bool has_body = strncmp(request, "HEAD ", 5) != 0 && f->reports[reports].status != 304;
+    return fixture_response(f, &offset, has_body);
+}
+
+#define ASK(lines) ask_file(&f, &later, 1000, "GET /x HTTP/1.1\r\n" HOST lines "\r\n")
+
+static void test_file_answers(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, false);
+    fixture_start(&f, false);
+    struct response r = ASK("");
+    assert_int_equal(r.status, 200);
+    assert_int_equal(r.body_size, 1000);
+    assert_true(file_bytes_are(r.body, 1000));
+    assert_true(response_has(&r, "Accept-Ranges: bytes"));
+    assert_true(response_has(&r, "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT"));
+    assert_true(response_has(&r, "Content-Type: application/octet-stream"));
+    const char *etag = memmem(r.head, r.head_size, "\r\nETag: \"", 9);
+    assert_non_null(etag);
+    char tag[64], text[512];
+    assert_int_equal(sscanf(etag, "\r\nETag: %63[^\r]", tag), 1);
+    static char head[1024];
+    size_t head_size = r.head_size;
+    memcpy(head, r.head, head_size);
+
+    r = ask_file(&f, &later, 1000, "HEAD /x HTTP/1.1\r\n" HOST "Range: bytes=0-1\r\n\r\n");
+    assert_int_equal(r.status, 200); /* Range means nothing here */
+    assert_int_equal(r.head_size, head_size);
+    const char *date = memmem(head, head_size, "Date: ", 6);
+    assert_non_null(date);
+    memcpy(head + (date - head), r.head + (date - head), 35); /* may have moved on by a second */
+    assert_memory_equal(r.head, head, head_size);
+
+    r = ASK("Range: bytes=10-19\r\n");
+    assert_int_equal(r.status, 206);
+    assert_int_equal(r.body_size, 10);
+    assert_true(response_has(&r, "Content-Range: bytes 10-19/1000"));
+    char whole[20];
+    int fd = make_file(20);
+    assert_int_equal(pread(fd, whole, 20, 0), 20);
+    close(fd);
+    assert_memory_equal(r.body, whole + 10, 10);
+    r = ASK("Range: bytes=-1\r\n");
+    assert_true(response_has(&r, "Content-Range: bytes 999-999/1000"));
+    r = ASK("Range: bytes=0-1,5-6\r\n");
+    assert_int_equal(r.status, 200);
+    r = ASK("Range: bytes=0-1\r\nRange: bytes=0-1\r\n");
+    assert_int_equal(r.status, 200);
+    r = ASK("Range: bytes=1000-\r\n");
+    assert_int_equal(r.status, 416);
+    assert_true(response_has(&r, "Content-Range: bytes */1000"));
+    r = ASK("Range: bytes=0-1\r\nIf-Range: \"old\"\r\n");
+    assert_int_equal(r.status, 200);
+    snprintf(text, sizeof text, "GET /x HTTP/1.1\r\n" HOST "Range: bytes=0-1\r\nIf-Range: %s\r\n\r\n", tag);
+    assert_int_equal(ask_file(&f, &later, 1000, text).status, 206);
+    assert_int_equal(ask_file(&f, &later, 1001, text).status, 200); /* another file, another tag */
+    snprintf(text, sizeof text, "GET /x HTTP/1.1\r\n" HOST "If-None-Match: %s\r\n\r\n", tag);
+    r = ask_file(&f, &later, 1000, text);
+    assert_int_equal(r.status, 304);
+    assert_non_null(memmem(r.head, r.head_size, tag, strlen(tag)));
+    assert_null(memmem(r.head, r.head_size, "Content-Length", 14));
+    assert_int_equal(r.head + r.head_size - f.received, f.received_size);
+    r = ASK("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+    assert_int_equal(r.status, 304);
+    r = ASK("If-Match: \"other\"\r\n");
+    assert_int_equal(r.status, 412);
+    r = ask_file(&f, &later, 0, GET("/empty"));
+    assert_int_equal(r.status, 200);
+    assert_int_equal(r.body_size, 0);
+    fixture_stop(&f);
+}
+
+static void test_modes(void **state)
+{
+    (void)state;
+    static const struct {
+        enum relay_force force;
+        enum relay_mode mode;
+        enum relay_reason reason;
+        bool is_user;
+    } table[] = {
+        {RELAY_AUTO, RELAY_SENDFILE, RELAY_REASON_PASSTHROUGH, false},
+        {RELAY_FORCE_SENDFILE, RELAY_SENDFILE, RELAY_REASON_FORCED, false},
+        {RELAY_FORCE_MMAP, RELAY_MMAP, RELAY_REASON_FORCED, true},
+        {RELAY_FORCE_COPY, RELAY_COPY, RELAY_REASON_FORCED, true},
+    };
+    static const size_t sizes[] = {1, 16383, 65537, 3000000};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct fixture f;
+        struct later later;
+        begin(&f, &later, false);
+        f.options.policy.force = table[i].force;
+        fixture_start(&f, false);
+        for (size_t j = 0; j < sizeof sizes / sizeof sizes[0]; j++) {
+            struct response r = ask_file(&f, &later, sizes[j], GET("/x"));
+            assert_int_equal(r.body_size, sizes[j]);
+            assert_true(file_bytes_are(r.body, sizes[j]));
+            const struct flow_report *report = &f.reports[j].directions[SESSION_TO_CLIENT];
+            assert_int_equal(report->segment_count, 1);
+            assert_int_equal(report->segments[0].mode, table[i].mode);
+            assert_int_equal(report->segments[0].reason, table[i].reason);
+            assert_int_equal(report->segments[0].bytes, sizes[j]);
+            assert_int_equal(report->user_bytes, table[i].is_user ? sizes[j] : 0);
+            assert_int_equal(report->head_bytes, r.head_size + (j == 0 ? 1000 : 0));
+            /* What has no payload is exempt from the policy. */
+            r = fixture_ask(&f, "DELETE / HTTP/1.1\r\n" HOST "\r\n");
+            assert_int_equal(r.status, 405);
+            f.reports[j] = f.reports[f.report_count - 1];
+            f.report_count = (unsigned)j + 1;
+        }
+        fixture_stop(&f);
+    }
+}
+
+/* Zero copy required of a file that can't have it: reset before the first byte, with the reason. */
+static void test_policy_refuses(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, false);
+    f.options.policy = (struct relay_policy){.require_zero_copy = true};
+    fixture_start(&f, false);
+    struct response r = fixture_ask(&f, "PUT / HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(r.status, 405); /* a page of ours passes */
+    size_t before = f.received_size;
+    struct http_file file = file_of(make_file(1000), 1000);
+    file.is_regular = false;
+    answer_with_file(&f, &later, &file, GET("/x"));
+    assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
+    assert_true(f.peer_reset);
+    assert_int_equal(f.received_size, before);
+    assert_true(fixture_wait(&f, fixture_has_ended, 0));
+    assert_int_equal(f.end, HTTP_END_RESET);
+    assert_int_equal(f.reports[1].outcome, OUTCOME_REFUSED);
+    assert_string_equal(f.reports[1].detail, relay_reason_name(RELAY_REASON_NOT_REGULAR_FILE));
+    assert_int_equal(f.reports[1].status, 0);
+    fixture_stop(&f);
+}
+
+/* --- Loss --- */
+
+#define LARGE ((size_t)4 << 20)
+
+static void test_truncated_file(void **state)
+{
+    (void)state;
+    static const enum relay_force forces[] = {RELAY_FORCE_SENDFILE, RELAY_FORCE_MMAP, RELAY_FORCE_COPY};
+    for (size_t i = 0; i < 3; i++) {
+        struct fixture f;
+        struct later later;
+        begin(&f, &later, false);
+        f.options.policy.force = forces[i];
+        f.keep_reading = false;
+        fixture_start(&f, true);
+        int fd = make_file(LARGE), other = dup(fd);
+        const struct http_file file = file_of(fd, LARGE);
+        answer_with_file(&f, &later, &file, GET("/x"));
+        for (int turn = 0; turn < 10; turn++) {
+            fixture_turn(&f);
+        }
+        assert_int_equal(f.report_count, 0);
+        assert_int_equal(ftruncate(other, 1000), 0);
+        close(other);
+        f.keep_reading = true;
+        assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
+        assert_true(f.peer_reset); /* never a clean end, never padding */
+        assert_true(f.received_size < LARGE);
+        assert_true(fixture_wait(&f, fixture_has_ended, 0));
+        assert_int_equal(f.reports[0].outcome, OUTCOME_TRUNCATED);
+        fixture_stop(&f);
+    }
+}
+
+static void test_client_resets(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, false);
+    f.keep_reading = false;
+    fixture_start(&f, true);
+    const struct http_file file = file_of(make_file(LARGE), LARGE);
+    answer_with_file(&f, &later, &file, GET("/x"));
+    for (int turn = 0; turn < 10; turn++) {
+        fixture_turn(&f);
+    }
+    assert_int_equal(f.report_count, 0); /* held up by the client's full window */
+    fixture_peer_reset(&f);
+    assert_true(fixture_wait(&f, fixture_has_ended, 0));
+    assert_int_equal(f.end, HTTP_END_RESET);
+    assert_int_equal(f.report_count, 1);
+    assert_int_equal(f.reports[0].outcome, OUTCOME_RESET);
+    assert_int_equal(f.reports[0].closed_by, CLOSED_BY_CLIENT);
+    fixture_stop(&f);
+}
+
+static void test_client_resets_while_handled(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, false);
+    fixture_start(&f, false);
+    fixture_send(&f, GET("/x"));
+    assert_true(fixture_wait(&f, asked, 1));
+    fixture_peer_reset(&f);
+    assert_true(fixture_wait(&f, fixture_has_ended, 0));
+    assert_int_equal(later.cancelled, 1);
+    assert_int_equal(f.reports[0].outcome, OUTCOME_RESET);
+    assert_int_equal(f.reports[0].closed_by, CLOSED_BY_CLIENT);
+    fixture_stop(&f);
+}
+
+/* A client that has said all and shut its side down still gets everything. */
+static void test_half_close(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, false);
+    fixture_start(&f, true);
+    const struct http_file file = file_of(make_file(LARGE), LARGE);
+    fixture_send(&f, GET("/x"));
+    shutdown(f.peer, SHUT_WR);
+    assert_true(fixture_wait(&f, asked, 1));
+    for (int turn = 0; turn < 10; turn++) {
+        fixture_turn(&f);
+    }
+    http_respond_file(later.asked[0], &file);
+    assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
+    assert_true(f.peer_eof);
+    size_t offset = 0;
+    struct response r = fixture_response(&f, &offset, true);
+    assert_int_equal(r.body_size, LARGE);
+    assert_true(file_bytes_are(r.body, LARGE));
+    assert_true(fixture_wait(&f, fixture_has_ended, 0));
+    assert_int_equal(f.end, HTTP_END_CLOSED);
+    assert_int_equal(f.reports[0].outcome, OUTCOME_COMPLETE);
+    fixture_stop(&f);
+}
+
+static void test_client_closes_early(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "GET / HTTP/1.1\r\nHo"};
+    for (size_t i = 0; i < 2; i++) {
+        struct fixture f;
+        struct later later;
+        begin(&f, &later, true);
+        fixture_start(&f, false);
+        fixture_send(&f, texts[i]);
+        fixture_turn(&f);
+        shutdown(f.peer, SHUT_WR);
+        assert_true(fixture_wait(&f, fixture_has_ended, 0));
+        assert_int_equal(f.end, HTTP_END_CLOSED);
+        assert_int_equal(f.report_count, 0);
+        assert_int_equal(f.received_size, 0);
+        fixture_stop(&f);
+    }
+}
+
+/* --- Deadlines --- */
+
+static void test_header_timeout(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, true);
+    f.options.header_ms = 60;
+    fixture_start(&f, false);
+    struct response r = fixture_ask(&f, GET("/first"));
+    assert_int_equal(r.status, 200);
+    size_t before = f.received_size;
+    uint64_t began = loop_now_ms();
+    fixture_send(&f, "GET / HTTP/1.1\r\nHost:");
+    assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
+    assert_true(loop_now_ms() - began >= 50);
+    assert_true(f.peer_eof);
+    r = fixture_response(&f, &before, true);
+    assert_int_equal(r.status, 408);
+    assert_true(response_has(&r, "Connection: close"));
+    assert_int_equal(f.reports[1].status, 408);
+    assert_int_equal(f.reports[1].outcome, OUTCOME_TIMEOUT);
+    assert_string_equal(f.reports[1].request, "GET / HTTP/1.1");
+    fixture_stop(&f);
+}
+
+static void test_idle_timeout(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, true);
+    f.options.idle_ms = 60;
+    fixture_start(&f, false);
+    fixture_ask(&f, GET("/first"));
+    size_t before = f.received_size;
+    assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
+    assert_true(f.peer_eof);
+    assert_int_equal(f.received_size, before); /* silently */
+    close(f.peer);
+    f.peer = -1;
+    assert_true(fixture_wait(&f, fixture_has_ended, 0));
+    assert_int_equal(f.end, HTTP_END_TIMEOUT);
+    assert_int_equal(f.report_count, 1);
+    fixture_stop(&f);
+}
+
+static void test_stalled_client(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, false);
+    f.options.idle_ms = 100;
+    f.keep_reading = false;
+    fixture_start(&f, true);
+    const struct http_file file = file_of(make_file(LARGE), LARGE);
+    answer_with_file(&f, &later, &file, GET("/x"));
+    assert_true(fixture_wait(&f, fixture_has_ended, 0));
+    assert_int_equal(f.end, HTTP_END_TIMEOUT);
+    assert_int_equal(f.reports[0].outcome, OUTCOME_TIMEOUT);
+    f.keep_reading = true;
+    assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
+    assert_true(f.peer_reset);
+    fixture_stop(&f);
+}
+
+/* Slow, but never idle: takes several times the deadline and gets everything. */
+static void test_slow_client(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, false);
+    f.options.idle_ms = 200;
+    f.keep_reading = false;
+    fixture_start(&f, true);
+    const size_t size = (size_t)1 << 20;
+    const struct http_file file = file_of(make_file(size), size);
+    answer_with_file(&f, &later, &file, "GET /x HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    uint64_t began = loop_now_ms(), slow_until = began + 4 * f.options.idle_ms;
+    while (!f.peer_eof) {
+        fixture_turn(&f);
+        assert_false(f.peer_reset);
+        assert_true(loop_now_ms() - began < FIXTURE_PATIENCE_MS * 2);
+        fixture_receive(&f, loop_now_ms() < slow_until ? 1024 : SIZE_MAX);
+        struct pollfd nothing = {.fd = -1};
+        poll(&nothing, 1, 2); /* the pace of the slow client */
+    }
+    size_t offset = 0;
+    struct response r = fixture_response(&f, &offset, true);
+    assert_int_equal(r.body_size, size);
+    assert_true(file_bytes_are(r.body, size));
+    assert_int_equal(f.reports[0].outcome, OUTCOME_COMPLETE);
+    assert_true(f.reports[0].duration_ms > f.options.idle_ms);
+    fixture_stop(&f);
+}
+
+static void test_handler_never_answers(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, false);
+    f.options.idle_ms = 50;
+    fixture_start(&f, false);
+    fixture_send(&f, GET("/x"));
+    assert_true(fixture_wait(&f, fixture_has_ended, 0));
+    assert_int_equal(later.cancelled, 1);
+    assert_int_equal(f.reports[0].outcome, OUTCOME_TIMEOUT);
+    fixture_stop(&f);
+}
+
+/* --- Drain and free --- */
+
+static void test_drain_idle(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, true);
+    fixture_start(&f, false);
+    fixture_ask(&f, GET("/x"));
+    http_conn_drain(f.conn);
+    assert_false(f.ended); /* from the event loop only */
+    assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
+    assert_true(f.peer_eof);
+    fixture_stop(&f);
+}
+
+static void test_drain_busy(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, false);
+    fixture_start(&f, false);
+    fixture_send(&f, GET("/1") GET("/2"));
+    assert_true(fixture_wait(&f, asked, 1));
+    http_conn_drain(f.conn);
+    fixture_turn(&f);
+    http_respond_memory(later.asked[0], 200, "text/plain", NULL, "one", 3);
+    assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
+    assert_true(f.peer_eof);
+    size_t offset = 0;
+    struct response r = fixture_response(&f, &offset, true);
+    assert_true(body_is(&r, "one"));
+    assert_true(response_has(&r, "Connection: close"));
+    assert_int_equal(offset, f.received_size);
+    assert_int_equal(later.count, 1);
+    fixture_stop(&f);
+}
+
+static void test_free_any_time(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, false); /* at once */
+    fixture_start(&f, false);
+    fixture_stop(&f);
+
+    begin(&f, &later, false); /* while it is handled */
+    fixture_start(&f, false);
+    fixture_send(&f, GET("/x"));
+    assert_true(fixture_wait(&f, asked, 1));
+    http_conn_free(f.conn);
+    f.conn = NULL;
+    assert_int_equal(later.cancelled, 1);
+    fixture_send(&f, "more"); /* an edge on the endpoint that is left */
+    fixture_turn(&f);
+    fixture_stop(&f);
+    assert_int_equal(f.report_count, 0);
+
+    begin(&f, &later, false); /* answered, but not yet sent */
+    fixture_start(&f, false);
+    fixture_send(&f, GET("/x"));
+    assert_true(fixture_wait(&f, asked, 1));
+    http_respond_status(later.asked[0], 404, NULL);
+    fixture_stop(&f);
+    assert_int_equal(later.cancelled, 0);
+
+    begin(&f, &later, false); /* in the middle of a transfer */
+    f.keep_reading = false;
+    fixture_start(&f, true);
+    const struct http_file file = file_of(make_file(LARGE), LARGE);
+    answer_with_file(&f, &later, &file, GET("/x"));
+    fixture_turn(&f);
+    fixture_turn(&f);
+    struct report report;
+    assert_true(http_conn_report(f.conn, &report));
+    assert_true(report.directions[SESSION_TO_CLIENT].bytes > 0);
+    fixture_stop(&f);
+
+    begin(&f, &later, true); /* within on_response */
+    f.free_in_response = true;
+    fixture_start(&f, false);
+    fixture_send(&f, "GET /x HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    assert_true(fixture_wait(&f, fixture_has_reports, 1));
+    assert_null(f.conn);
+    fixture_stop(&f);
+
+    begin(&f, &later, true); /* while it lingers */
+    fixture_start(&f, false);
+    fixture_ask(&f, "GET /x HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    assert_false(f.ended);
+    fixture_stop(&f);
+    assert_false(f.ended);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_answer),
+        cmocka_unit_test(test_pipelining),
+        cmocka_unit_test(test_byte_by_byte),
+        cmocka_unit_test(test_late_answer),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_large_body_is_dropped),
+        cmocka_unit_test(test_http_10),
+        cmocka_unit_test(test_file_answers),
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_policy_refuses),
+        cmocka_unit_test(test_truncated_file),
+        cmocka_unit_test(test_client_resets),
+        cmocka_unit_test(test_client_resets_while_handled),
+        cmocka_unit_test(test_half_close),
+        cmocka_unit_test(test_client_closes_early),
+        cmocka_unit_test(test_header_timeout),
+        cmocka_unit_test(test_idle_timeout),
+        cmocka_unit_test(test_stalled_client),
+        cmocka_unit_test(test_slow_client),
+        cmocka_unit_test(test_handler_never_answers),
+        cmocka_unit_test(test_drain_idle),
+        cmocka_unit_test(test_drain_busy),
+        cmocka_unit_test(test_free_any_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
