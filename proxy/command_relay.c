@@ -13,7 +13,7 @@
 #define RELAY_USAGE "sluice relay ADDR TARGET... [--relay MODE] [--admin ADDR]"
 
 struct relay_arguments {
-    const char *listen, *mode, *admin;
+    struct command_common common;
     char **targets;
     int target_count;
 };
@@ -21,9 +21,9 @@ struct relay_arguments {
 static void write_text(struct command_text *text, const struct relay_arguments *arguments)
 {
     fputs("log = { access = \"stderr\"; };\n", text->stream);
-    if (arguments->admin != NULL) {
+    if (arguments->common.admin != NULL) {
         fputs("admin = { listen = ", text->stream);
-        command_text_quote(text, arguments->admin);
+        command_text_quote(text, arguments->common.admin);
         fputs("; };\n", text->stream);
     }
     fputs("backends = { relay = { servers = (", text->stream);
@@ -32,9 +32,9 @@ static void write_text(struct command_text *text, const struct relay_arguments *
         command_text_quote(text, arguments->targets[i]);
     }
     fputs(" ); }; };\nlisteners = { relay = { proxy = \"relay\"; address = ", text->stream);
-    command_text_quote(text, arguments->listen);
+    command_text_quote(text, arguments->common.listen);
     fputs("; relay = ", text->stream);
-    command_text_quote(text, arguments->mode);
+    command_text_quote(text, arguments->common.mode);
     fputs("; }; };\n", text->stream);
 }
 
@@ -63,27 +63,32 @@ int command_relay(int argc, char **argv)
                                             {"relay", required_argument, NULL, 'r'},
                                             {"admin", required_argument, NULL, 'a'},
                                             {NULL, 0, NULL, 0}};
-    struct relay_arguments arguments = {.mode = "auto"};
+    struct relay_arguments arguments = {.common = {.mode = "auto"}};
     int option;
 
     optind = 1;
     opterr = 0;
     while ((option = getopt_long(argc, argv, "l:", options, NULL)) != -1) {
         if (option == 'l')
-            arguments.listen = optarg;
+            arguments.common.listen = optarg;
         else if (option == 'r')
-            arguments.mode = optarg;
+            arguments.common.mode = optarg;
         else if (option == 'a')
-            arguments.admin = optarg;
+            arguments.common.admin = optarg;
         else
             return command_usage("relay", RELAY_USAGE, "unknown or incomplete option: %s", argv[optind - 1]);
     }
-    if (arguments.listen == NULL && optind < argc)
-        arguments.listen = argv[optind++];
+    if (arguments.common.listen == NULL && optind < argc)
+        arguments.common.listen = argv[optind++];
     if (optind == argc)
         return command_usage("relay", RELAY_USAGE,
                              "an address to listen on and at least one target are needed");
     arguments.targets = argv + optind;
     arguments.target_count = argc - optind;
+    for (int i = 0; i < arguments.target_count; i++)
+        if (!command_address_check(arguments.targets[i], "relay", RELAY_USAGE))
+            return EXIT_USAGE;
+    if (!command_common_check(&arguments.common, "relay", RELAY_USAGE))
+        return EXIT_USAGE;
     return serve(&arguments);
 }

@@ -19,7 +19,8 @@
 #define SERVE_DEFAULT_ADDRESS "127.0.0.1:8080"
 
 struct serve_arguments {
-    const char *root, *listen, *mode, *admin;
+    struct command_common common;
+    const char *root;
     bool tls;
     char certs[PATH_MAX]; /* where the development certificate is */
     bool certs_are_ours;  /* made for this run: removed at its end */
@@ -84,9 +85,9 @@ static void write_certificate(struct command_text *text, const char *key, const 
 static void write_text(struct command_text *text, const struct serve_arguments *arguments)
 {
     fputs("log = { access = \"stderr\"; };\n", text->stream);
-    if (arguments->admin != NULL) {
+    if (arguments->common.admin != NULL) {
         fputs("admin = { listen = ", text->stream);
-        command_text_quote(text, arguments->admin);
+        command_text_quote(text, arguments->common.admin);
         fputs("; };\n", text->stream);
     }
     if (arguments->tls) {
@@ -98,9 +99,9 @@ static void write_text(struct command_text *text, const struct serve_arguments *
     fputs("files = { serve = { root = ", text->stream);
     command_text_quote(text, arguments->root);
     fputs("; }; };\nlisteners = { serve = { files = \"serve\"; address = ", text->stream);
-    command_text_quote(text, arguments->listen);
+    command_text_quote(text, arguments->common.listen);
     fputs("; relay = ", text->stream);
-    command_text_quote(text, arguments->mode);
+    command_text_quote(text, arguments->common.mode);
     fprintf(text->stream, "; %s}; };\n", arguments->tls ? "tls = \"dev\"; " : "");
 }
 
@@ -148,25 +149,25 @@ static int parse(int argc, char **argv, struct serve_arguments *arguments)
     opterr = 0;
     while ((option = getopt_long(argc, argv, "l:", options, NULL)) != -1) {
         if (option == 'l')
-            arguments->listen = optarg;
+            arguments->common.listen = optarg;
         else if (option == 't')
             arguments->tls = true;
         else if (option == 'r')
-            arguments->mode = optarg;
+            arguments->common.mode = optarg;
         else if (option == 'a')
-            arguments->admin = optarg;
+            arguments->common.admin = optarg;
         else
             return command_usage("serve", SERVE_USAGE, "unknown or incomplete option: %s", argv[optind - 1]);
     }
     if (optind != argc - 1)
         return command_usage("serve", SERVE_USAGE, "exactly one directory is needed");
     arguments->root = argv[optind];
-    return EXIT_GOOD;
+    return command_common_check(&arguments->common, "serve", SERVE_USAGE) ? EXIT_GOOD : EXIT_USAGE;
 }
 
 int command_serve(int argc, char **argv)
 {
-    struct serve_arguments arguments = {.listen = SERVE_DEFAULT_ADDRESS, .mode = "auto"};
+    struct serve_arguments arguments = {.common = {.listen = SERVE_DEFAULT_ADDRESS, .mode = "auto"}};
     int status = parse(argc, argv, &arguments);
 
     if (status != EXIT_GOOD)

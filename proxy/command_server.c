@@ -8,6 +8,7 @@
 
 #include "proxy/commands.h"
 #include "proxy/errlog.h"
+#include "relay/mode.h"
 
 int command_usage(const char *command, const char *usage, const char *format, ...)
 {
@@ -41,6 +42,34 @@ int command_server_run(struct command_server *command)
     conf_problems_clear(&command->problems);
     server_free(server);
     return status;
+}
+
+bool command_address_check(const char *address, const char *command, const char *usage)
+{
+    struct conf_address parsed = {0};
+    const char *problem = "";
+    const bool good = conf_address_parse(address, &parsed, &problem);
+
+    if (good)
+        conf_address_clear(&parsed);
+    else
+        command_usage(command, usage, "\"%s\" %s", address, problem);
+    return good;
+}
+
+bool command_common_check(const struct command_common *common, const char *command, const char *usage)
+{
+    enum relay_force force;
+
+    if (!command_address_check(common->listen, command, usage))
+        return false;
+    if (common->admin != NULL && !command_address_check(common->admin, command, usage))
+        return false;
+    if (relay_force_parse(common->mode, &force))
+        return true;
+    command_usage(command, usage, "--relay: \"%s\" is not auto, splice, sendfile, mmap or copy",
+                  common->mode);
+    return false;
 }
 
 int command_text_begin(struct command_text *text)

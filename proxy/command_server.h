@@ -2,6 +2,7 @@
  * two. Refuses to know where a configuration comes from. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "proxy/server.h"
@@ -15,6 +16,14 @@ struct command_server {
 };
 /* Serves until told to stop. Returns the exit status. */
 int command_server_run(struct command_server *command);
+
+/* What `relay` and `serve` have in common on the command line. */
+struct command_common {
+    const char *listen, *mode, *admin; /* NULL: not given */
+};
+/* Whether they are well-formed. false: the usage error was told. */
+bool command_common_check(const struct command_common *common, const char *command, const char *usage);
+bool command_address_check(const char *address, const char *command, const char *usage);
 
 /* A configuration written as text. */
 struct command_text {

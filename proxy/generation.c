@@ -33,18 +33,17 @@ static void report_cert(const struct conf_tls *tls, const struct cert_error *err
 {
     const struct conf_cert *cert = &tls->certs[error->index];
     struct conf_place place = cert->cert_place;
-    const char *field = "cert", *path = cert->cert;
+    const char *field = "cert";
     char key[256];
 
     if (error->fault == CERT_FAULT_KEY || error->fault == CERT_FAULT_MISMATCH) {
         place = cert->key_place;
         field = "key";
-        path = cert->key;
     }
     if (place.line == 0)
         place = cert->place;
     snprintf(key, sizeof(key), "tls.%s.certs[%zu].%s", tls->name, error->index, field);
-    conf_problem_add(problems, place, key, "%s: %s", path, error->text);
+    conf_problem_add(problems, place, key, "%s", error->text);
 }
 
 static struct cert_store *build_store(const struct conf_tls *tls, enum store_kind kind,
