@@ -1,6 +1,6 @@
-/* What this kernel and this OpenSSL can do, found out by doing it: real bytes over loopback sockets, a file in
- * memory, real handshakes. Version numbers decide nothing (but for one warning about known holes).
- * Refuses to know how the findings are shown (proxy/probe.h) or used (plan.h). */
+/* What this kernel and this OpenSSL can do, found out by doing it: real bytes over loopback sockets, a file
+ * in memory, real handshakes. Version numbers decide nothing (but for one warning about known holes). Refuses
+ * to know how the findings are shown (proxy/probe.h) or used (plan.h). */
 #pragma once
 
 #include <stdbool.h>
