@@ -22,8 +22,9 @@
 /* As conf_problems_print. To be freed. */
 static inline char *fixture_printed(const struct conf_problems *problems)
 {
-    char *text = NULL;
-    size_t size = 0;
+    /* Static: gcc takes what fclose stores through them for pointers to this frame. */
+    static char *text;
+    static size_t size;
     FILE *stream = open_memstream(&text, &size);
     assert_non_null(stream);
     conf_problems_print(problems, stream);
