@@ -78,6 +78,7 @@ static void on_burial(struct loop_task *task)
 
     free(conn->final);
     free(conn->http_template);
+    free(conn->tls);
     generation_unref(conn->generation);
     free(conn);
 }
@@ -217,11 +218,9 @@ static void start_session(struct conn *conn)
         conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, "out of memory"});
         return;
     }
-    if (conn->client.tls != NULL) {
-        flow_add_head_bytes(session_flow(conn->session, SESSION_TO_SERVER),
-                            tls_conn_handshake_rx(conn->client.tls));
-        flow_add_head_bytes(session_flow(conn->session, SESSION_TO_CLIENT),
-                            tls_conn_handshake_tx(conn->client.tls));
+    if (conn->tls != NULL) {
+        flow_add_head_bytes(session_flow(conn->session, SESSION_TO_SERVER), conn->tls->handshake_rx);
+        flow_add_head_bytes(session_flow(conn->session, SESSION_TO_CLIENT), conn->tls->handshake_tx);
     }
     conn->state = CONN_RELAYING;
     schedule(conn);
@@ -337,6 +336,10 @@ static void on_handshake_done(struct conn *conn)
 {
     const struct tls_conn *tls = conn->client.tls;
 
+    if (conn_keep_tls(conn) == -1) {
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_HANDSHAKE, CLOSED_BY_SLUICE, "out of memory"});
+        return;
+    }
     if (conn->listener->ktls == CONF_KTLS_REQUIRE && !tls_conn_ktls_tx(tls)) {
         conn_abort(conn, &(struct conn_outcome){OUTCOME_REFUSED, CLOSED_BY_SLUICE,
                                                 relay_reason_name(tls_conn_tx_reason(tls))});

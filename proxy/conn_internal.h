@@ -24,6 +24,14 @@ enum conn_state {
     CONN_ENDED,       /* only the memory is left */
 };
 
+/* What the handshake came to, kept apart from the TLS object: a loss frees that before the record is written.
+ */
+struct conn_tls {
+    const char *version, *cipher; /* OpenSSL's own constants */
+    char sni[256];
+    uint64_t handshake_rx, handshake_tx;
+};
+
 struct conn {
     TAILQ_ENTRY(conn) link; /* the worker's list */
     enum conn_state state;
@@ -42,6 +50,7 @@ struct conn {
     struct backend_server *server_used; /* connected to: its count is owed back */
     struct report *http_template;       /* HTTP: lives as long as http_conn */
     struct report *final;               /* LINGERING: the record, complete but for how the linger ends */
+    struct conn_tls *tls;               /* NULL: no handshake, or not yet */
     struct event timer;
     struct loop_task burial;
     char peer[80];
@@ -56,4 +65,6 @@ struct conn_outcome {
 
 /* Everything that is known now, outcome OUTCOME_OPEN. Not in CONN_LINGERING and CONN_ENDED. */
 void conn_fill_report(const struct conn *conn, struct report *report);
+/* Keeps what conn->client.tls negotiated. 0, or -1: out of memory. */
+int conn_keep_tls(struct conn *conn);
 void conn_fill_outcome(struct report *report, const struct conn_outcome *outcome);

@@ -1,6 +1,6 @@
 /* What is known of a connection, as a record for the log and /connections.json.
  * Refuses to know how a connection comes to its end. */
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proxy/conn_internal.h"
@@ -16,14 +16,29 @@ static void set_text(char *text, size_t size, const char *from)
     text[length] = '\0';
 }
 
-static void fill_tls(const struct tls_conn *tls, struct report *report)
+int conn_keep_tls(struct conn *conn)
 {
-    report->has_tls = tls_conn_version(tls)[0] != '\0';
-    set_text(report->tls_version, sizeof(report->tls_version), tls_conn_version(tls));
-    set_text(report->tls_cipher, sizeof(report->tls_cipher), tls_conn_cipher(tls));
-    set_text(report->tls_sni, sizeof(report->tls_sni), tls_conn_sni(tls));
-    report->directions[SESSION_TO_SERVER].head_bytes = tls_conn_handshake_rx(tls);
-    report->directions[SESSION_TO_CLIENT].head_bytes = tls_conn_handshake_tx(tls);
+    const struct tls_conn *tls = conn->client.tls;
+
+    conn->tls = malloc(sizeof(*conn->tls));
+    if (conn->tls == NULL)
+        return -1;
+    conn->tls->version = tls_conn_version(tls);
+    conn->tls->cipher = tls_conn_cipher(tls);
+    set_text(conn->tls->sni, sizeof(conn->tls->sni), tls_conn_sni(tls));
+    conn->tls->handshake_rx = tls_conn_handshake_rx(tls);
+    conn->tls->handshake_tx = tls_conn_handshake_tx(tls);
+    return 0;
+}
+
+static void fill_tls(const struct conn_tls *tls, struct report *report)
+{
+    report->has_tls = true;
+    set_text(report->tls_version, sizeof(report->tls_version), tls->version);
+    set_text(report->tls_cipher, sizeof(report->tls_cipher), tls->cipher);
+    set_text(report->tls_sni, sizeof(report->tls_sni), tls->sni);
+    report->directions[SESSION_TO_SERVER].head_bytes = tls->handshake_rx;
+    report->directions[SESSION_TO_CLIENT].head_bytes = tls->handshake_tx;
 }
 
 void conn_fill_report(const struct conn *conn, struct report *report)
@@ -37,8 +52,8 @@ void conn_fill_report(const struct conn *conn, struct report *report)
     set_text(report->target, sizeof(report->target),
              conn->server_used != NULL ? conn->server_used->name : conn->listener->target);
     report->outcome = OUTCOME_OPEN;
-    if (conn->client.tls != NULL)
-        fill_tls(conn->client.tls, report);
+    if (conn->tls != NULL)
+        fill_tls(conn->tls, report);
     if (conn->session != NULL)
         for (int d = 0; d < 2; d++)
             flow_report(session_flow(conn->session, (enum session_direction)d), &report->directions[d]);
