@@ -24,7 +24,7 @@ VALGRIND = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-
 # Not the files: valgrind 3.19 does not know openat2, so Sluice cannot open one under it.
 VALGRIND_TESTS = ("tests/system/test_ktls.py", "-k", "proxy or probe")
 FUZZ_SECONDS = 15
-STEP_SECONDS = 900
+STEP_SECONDS = 1200
 TAIL_LINES, TAIL_COLUMNS = 60, 300
 
 SANITIZERS = {
