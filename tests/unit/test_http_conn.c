@@ -768,6 +768,26 @@ static void test_drain_idle(void **state)
     fixture_stop(&f);
 }
 
+/* A request that was sent before the client could know is answered, and told that it was the last. */
+static void test_drain_meets_request(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, true);
+    fixture_start(&f, false);
+    fixture_ask(&f, GET("/x"));
+    size_t offset = f.received_size;
+    http_conn_drain(f.conn);
+    fixture_send(&f, GET("/y"));
+    assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
+    assert_true(f.peer_eof);
+    struct response r = fixture_response(&f, &offset, true);
+    assert_true(body_is(&r, "y"));
+    assert_true(response_has(&r, "Connection: close"));
+    fixture_stop(&f);
+}
+
 static void test_drain_busy(void **state)
 {
     (void)state;
@@ -872,6 +892,7 @@ int main(void)
         cmocka_unit_test(test_slow_client),
         cmocka_unit_test(test_handler_never_answers),
         cmocka_unit_test(test_drain_idle),
+        cmocka_unit_test(test_drain_meets_request),
         cmocka_unit_test(test_drain_busy),
         cmocka_unit_test(test_free_any_time),
     };
