@@ -1,0 +1,315 @@
+/* One TLS connection: handshakes and what is told of them, writes that are retried from elsewhere, the ways
+ * to end, and KeyUpdates. With the kernel's TLS and without. Refuses to know flows (test_relay_tls_flow.c).
+ */
+#include "relay_tls_support.h"
+
+#define TINY 4096
+
+struct pair {
+    struct tls_client client;
+    struct tls_conn *tls;
+    int fd;
+};
+
+static void open_tls(struct pair *pair, const struct tls_options *options, int buffers)
+{
+    int fds[2];
+    tcp_pair(fds, buffers);
+    pair->fd = fds[1];
+    pair->tls = tls_pair_open(&pair->client, fds[0], fds[1], options);
+}
+
+static void close_tls(struct pair *pair)
+{
+    tls_conn_free(pair->tls);
+    tls_client_free(&pair->client);
+    if (pair->client.fd != -1)
+        close(pair->client.fd);
+    close(pair->fd);
+}
+
+static void handshakes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *suite, *tls12, *tls13;
+    } suites[] = {
+        {"AES128-GCM", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"},
+        {"AES256-GCM", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384"},
+        {"CHACHA20", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "TLS_CHACHA20_POLY1305_SHA256"},
+    };
+    for (size_t i = 0; i < 3 * TLS_VARIANTS; i++) {
+        struct tls_options options = tls_variants[i % TLS_VARIANTS];
+        bool tls12 = options.version == TLS1_2_VERSION;
+        options.suite = suites[i / TLS_VARIANTS].suite;
+        struct pair pair;
+        open_tls(&pair, &options, 0);
+        struct tls_conn *tls = pair.tls;
+        assert_string_equal(tls_conn_version(tls), tls12 ? "TLSv1.2" : "TLSv1.3");
+        assert_string_equal(tls_conn_cipher(tls),
+                            tls12 ? suites[i / TLS_VARIANTS].tls12 : suites[i / TLS_VARIANTS].tls13);
+        assert_string_equal(tls_conn_sni(tls), "localhost");
+        assert_in_range(tls_conn_handshake_rx(tls), 150, 1000); /* a ClientHello and a key share */
+        assert_in_range(tls_conn_handshake_tx(tls), 400, 3000); /* a certificate among others */
+        if (i / TLS_VARIANTS == 2 && options.ktls && tls_kernel_has_ktls()) {
+            if (!tls_conn_ktls_tx(tls)) /* the cipher's module may be missing */
+                assert_int_equal(tls_conn_tx_reason(tls), RELAY_REASON_KTLS_CIPHER);
+        } else {
+            assert_int_equal(tls_conn_ktls_tx(tls), expect_ktls_tx(&options));
+            assert_int_equal(tls_conn_ktls_rx(tls), expect_ktls_rx(&options));
+            if (!expect_ktls_tx(&options))
+                assert_int_equal(tls_conn_tx_reason(tls), expect_tx_reason(&options));
+            if (!expect_ktls_rx(&options))
+                assert_int_equal(tls_conn_rx_reason(tls), expect_rx_reason(&options));
+        }
+        close_tls(&pair);
+    }
+    tls_conn_free(NULL);
+}
+
+/* A write that has to wait is retried from another address, with the old memory overwritten: the client must
+ * get the bytes as they were given. Only where OpenSSL writes. */
+static void retried_writes_may_move(void **state)
+{
+    (void)state;
+    enum { SIZE = 1 << 20, CHUNK = 100000 };
+    for (size_t i = 0; i < TLS_VARIANTS; i++) {
+        struct pair pair;
+        open_tls(&pair, &tls_variants[i], TINY);
+        if (tls_conn_ktls_tx(pair.tls)) {
+            close_tls(&pair);
+            continue;
+        }
+        uint64_t sent = 0;
+        int waited = 0;
+        uint64_t deadline = test_now_ms() + TEST_DEADLINE_MS;
+        while (pair.client.received < SIZE) {
+            assert_true(test_now_ms() < deadline);
+            size_t size = SIZE - sent < CHUNK ? (size_t)(SIZE - sent) : CHUNK, n;
+            uint8_t *buffer = malloc(size + 1);
+            assert_non_null(buffer);
+            pattern_fill(buffer, sent, size);
+            enum tls_status status = size != 0 ? tls_conn_write(pair.tls, buffer, size, &n) : TLS_WANT_WRITE;
+            memset(buffer, 0, size);
+            free(buffer);
+            if (status == TLS_DONE)
+                sent += n;
+            else
+                assert_int_equal(status, TLS_WANT_WRITE);
+            waited += status == TLS_WANT_WRITE;
+            if (status == TLS_WANT_WRITE)
+                tls_client_read(&pair.client, 5000);
+        }
+        assert_true(waited > 10);
+        close_tls(&pair);
+    }
+}
+
+/* Reads until the status is something else than bytes or "not now". */
+static enum tls_status read_all(struct pair *pair, uint64_t *received)
+{
+    uint8_t buffer[5000];
+    uint64_t deadline = test_now_ms() + TEST_DEADLINE_MS;
+    for (;;) {
+        size_t n = 0;
+        enum tls_status status = tls_conn_read(pair->tls, buffer, sizeof(buffer), &n);
+        if (status == TLS_DONE) {
+            for (size_t i = 0; i < n; i++)
+                assert_int_equal(buffer[i], pattern_at(*received + i));
+            *received += n;
+        } else if (status != TLS_WANT_READ || test_now_ms() > deadline) {
+            return status;
+        }
+    }
+}
+
+static void the_end_of_the_stream(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TLS_VARIANTS; i++) {
+        struct pair pair;
+        uint64_t received = 0;
+        open_tls(&pair, &tls_variants[i], 0);
+        tls_client_write(&pair.client, 30000, SIZE_MAX);
+        assert_int_equal(SSL_shutdown(pair.client.ssl), 0);
+        assert_int_equal(read_all(&pair, &received), TLS_CLOSED);
+        assert_int_equal(received, 30000);
+        close_tls(&pair);
+
+        open_tls(&pair, &tls_variants[i], 0); /* FIN alone proves nothing */
+        tls_client_write(&pair.client, 30000, SIZE_MAX);
+        assert_return_code(shutdown(pair.client.fd, SHUT_WR), errno);
+        received = 0;
+        assert_int_equal(read_all(&pair, &received), TLS_TRUNCATED);
+        assert_int_equal(errno, ENODATA);
+        assert_int_equal(received, 30000);
+        assert_string_not_equal(tls_conn_error(pair.tls), "");
+        close_tls(&pair);
+
+        open_tls(&pair, &tls_variants[i], 0);
+        reset_fd(pair.client.fd);
+        pair.client.fd = -1;
+        assert_int_equal(read_all(&pair, &received), TLS_BROKEN);
+        assert_int_equal(errno, ECONNRESET);
+        close_tls(&pair);
+
+        open_tls(&pair, &tls_variants[i], 0);
+        static const uint8_t garbage[] = {23, 3, 3, 0, 40, 1, 2, 3, [44] = 9};
+        assert_int_equal(send(pair.client.fd, garbage, sizeof(garbage), 0), sizeof(garbage));
+        assert_int_equal(read_all(&pair, &received), TLS_BROKEN);
+        assert_int_equal(errno, EPROTO);
+        assert_string_not_equal(tls_conn_error(pair.tls), "");
+        assert_int_equal(ERR_peek_error(), 0); /* nothing left for the next connection to trip over */
+        close_tls(&pair);
+    }
+}
+
+/* What another connection left in errno and the error queue isn't this one's. */
+static void errors_of_others(void **state)
+{
+    (void)state;
+    struct pair pair;
+    uint8_t byte;
+    size_t n;
+    open_tls(&pair, &tls_variants[2], 0);
+    ERR_raise(ERR_LIB_SSL, SSL_R_BAD_LENGTH);
+    errno = EIO;
+    assert_int_equal(tls_conn_read(pair.tls, &byte, 1, &n), TLS_WANT_READ);
+    ERR_raise(ERR_LIB_SSL, SSL_R_BAD_LENGTH);
+    if (!tls_conn_ktls_tx(pair.tls))
+        assert_int_equal(tls_conn_write(pair.tls, "x", 1, &n), TLS_DONE);
+    close_tls(&pair);
+}
+
+/* Asked for by the flow and again by the linger, while the client still sends: one close_notify, and no wait
+ * for the client's. */
+static void close_notify_once(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TLS_VARIANTS; i++) {
+        struct pair pair;
+        open_tls(&pair, &tls_variants[i], 0);
+        assert_int_equal(tls_conn_close_notify(pair.tls), TLS_DONE);
+        tls_client_write(&pair.client, 30000, SIZE_MAX);
+        assert_int_equal(tls_conn_close_notify(pair.tls), TLS_DONE);
+        tls_client_read(&pair.client, 1);
+        assert_int_equal(pair.client.end, CLIENT_CLOSE_NOTIFY);
+        uint64_t received = 0; /* and its bytes can still be read */
+        assert_int_equal(SSL_shutdown(pair.client.ssl), 1);
+        assert_int_equal(read_all(&pair, &received), TLS_CLOSED);
+        assert_int_equal(received, 30000);
+        int left;
+        assert_return_code(ioctl(pair.client.fd, FIONREAD, &left), errno);
+        assert_int_equal(left, 0);
+        close_tls(&pair);
+    }
+}
+
+static void bytes_left_inside(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TLS_VARIANTS; i++) {
+        struct pair pair;
+        uint8_t buffer[100];
+        size_t n;
+        open_tls(&pair, &tls_variants[i], 0);
+        assert_int_equal(tls_conn_pending(pair.tls), 0);
+        tls_client_write(&pair.client, 1000, SIZE_MAX);
+        assert_int_equal(tls_conn_read(pair.tls, buffer, sizeof(buffer), &n), TLS_DONE);
+        assert_int_equal(n, sizeof(buffer));
+        assert_int_equal(tls_conn_pending(pair.tls), 900);
+        close_tls(&pair);
+    }
+}
+
+/* New keys at the client's wish, ours too: works where OpenSSL encrypts. Where the kernel does, what it sends
+ * after that nobody could read, so the connection is ended with the reason told. */
+static void key_update_asked_for(void **state)
+{
+    (void)state;
+    for (size_t i = 2; i < TLS_VARIANTS; i++) {
+        struct pair pair;
+        uint8_t buffer[100];
+        size_t n;
+        open_tls(&pair, &tls_variants[i], 0);
+        tls_client_key_update(&pair.client, true);
+        tls_client_write(&pair.client, sizeof(buffer), SIZE_MAX);
+        enum tls_status status = tls_conn_read(pair.tls, buffer, sizeof(buffer), &n);
+        if (expect_ktls_tx(&tls_variants[i])) {
+            assert_int_equal(status, TLS_BROKEN);
+            assert_int_equal(errno, EPROTO);
+            assert_non_null(strstr(tls_conn_error(pair.tls), "KeyUpdate"));
+        } else {
+            assert_int_equal(status, TLS_DONE);
+            assert_int_equal(n, sizeof(buffer));
+            pattern_fill(buffer, 0, sizeof(buffer));
+            assert_int_equal(tls_conn_write(pair.tls, buffer, sizeof(buffer), &n), TLS_DONE);
+            tls_client_read(&pair.client, SIZE_MAX);
+            assert_int_equal(pair.client.received, sizeof(buffer));
+            assert_int_equal(pair.client.end, CLIENT_OPEN);
+        }
+        close_tls(&pair);
+    }
+}
+
+/* A peer that only changes its own keys, now and then, is as good as any. */
+static void honest_key_updates(void **state)
+{
+    (void)state;
+    for (size_t i = 2; i < TLS_VARIANTS; i++) {
+        struct pair pair;
+        uint64_t received = 0;
+        open_tls(&pair, &tls_variants[i], 0);
+        for (uint64_t round = 1; round <= 100; round++) {
+            tls_client_key_update(&pair.client, false);
+            tls_client_write(&pair.client, round * 100, SIZE_MAX);
+            uint8_t buffer[100];
+            size_t n;
+            assert_int_equal(tls_conn_read(pair.tls, buffer, sizeof(buffer), &n), TLS_DONE);
+            assert_int_equal(n, sizeof(buffer));
+            received += n;
+        }
+        assert_int_equal(SSL_shutdown(pair.client.ssl), 0);
+        assert_int_equal(read_all(&pair, &received), TLS_CLOSED);
+        close_tls(&pair);
+    }
+}
+
+/* A storm of them ends the connection, and soon: one call doesn't work through all that have come. */
+static void storm_of_key_updates(void **state)
+{
+    (void)state;
+    enum { STORM = 1000 };
+    for (size_t i = 2; i < TLS_VARIANTS; i++) {
+        struct pair pair;
+        uint64_t received = 0;
+        open_tls(&pair, &tls_variants[i], 0);
+        for (int update = 0; update < STORM; update++)
+            tls_client_key_update(&pair.client, false);
+        int before, after;
+        assert_return_code(ioctl(pair.fd, FIONREAD, &before), errno);
+        assert_true(before > STORM * 20);
+        assert_int_equal(read_all(&pair, &received), TLS_BROKEN);
+        assert_int_equal(errno, EPROTO);
+        assert_return_code(ioctl(pair.fd, FIONREAD, &after), errno);
+        assert_true(after > before * 9 / 10);
+        assert_non_null(strstr(tls_conn_error(pair.tls), "KeyUpdate"));
+        close_tls(&pair);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(handshakes),
+        cmocka_unit_test(retried_writes_may_move),
+        cmocka_unit_test(the_end_of_the_stream),
+        cmocka_unit_test(errors_of_others),
+        cmocka_unit_test(close_notify_once),
+        cmocka_unit_test(bytes_left_inside),
+        cmocka_unit_test(key_update_asked_for),
+        cmocka_unit_test(honest_key_updates),
+        cmocka_unit_test(storm_of_key_updates),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
