@@ -72,9 +72,11 @@ def open_path():
 
 
 @pytest.fixture
-def sluice(tmp_path):
+def sluice(tmp_path, open_path, memory_path):
     """sluice(listeners={...}, backends={...}, ...) starts a daemon: two workers, an admin listener and an access
-    log unless told otherwise. After the test it is stopped and Sluice.finish() checks every record."""
+    log unless told otherwise. After the test it is stopped and Sluice.finish() checks every record. The directories
+    are asked for so that they outlive it."""
+    assert open_path and memory_path
     running = []
 
     def start(text=None, args=None, names=None, preexec=None, directory=None, **settings):

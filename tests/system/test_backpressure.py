@@ -1,4 +1,5 @@
 """A reader that stalls stalls the writer: Sluice keeps little of what it can't pass on, and does not spin."""
+import signal
 import socket
 import threading
 import time
@@ -7,12 +8,12 @@ import pytest
 
 from support import records, streams
 from support.backends import trickle
-from support.env import MIB, seconds, wait_until_still
+from support.env import MIB, seconds, wait_for, wait_until_still
 from support.payload import Payload
 
 RELAYS = ("auto", "splice", "copy")
 # Four socket buffers (at most 6 MiB to receive and 4 MiB to send, twice) and a pipe.
-IN_FLIGHT_MAX = 24 * MIB
+IN_FLIGHT_MAX = 32 * MIB
 
 
 def idle_cpu(daemon, interval=0.5):
@@ -40,6 +41,7 @@ def test_a_stalled_client_stalls_the_server(relay, proxy, backend):
         assert sent < IN_FLIGHT_MAX, f"{sent} bytes left the server although nobody reads"
         assert idle_cpu(daemon) < 0.1, "busy although nothing can move"
         assert daemon.rss() - before < 8 * MIB, "buffers what the client doesn't read"
+        streams.widen(sock)
         rest = streams.receive(sock)
         assert rest.size == payload.size - 1 and rest.end == "eof", rest
     record = daemon.wait_record()
@@ -52,6 +54,7 @@ def test_a_stalled_server_stalls_the_client(relay, proxy, backend):
 
     def serve(sock):
         go.wait(60)
+        streams.widen(sock)
         return streams.receive(sock)
 
     server = backend(serve, rcvbuf=4096)
@@ -80,24 +83,57 @@ def test_slow_reader_gets_everything(relay, proxy, backend):
 @pytest.mark.parametrize("relay", RELAYS)
 @pytest.mark.parametrize("step", [1, 100])
 def test_a_pipe_is_full_by_slots_not_bytes(step, relay, proxy, backend):
-    """Segments of a few bytes and a stalled sink: they fill a pipe's slots long before its bytes, and splice then
-    says EAGAIN just as if the source were empty."""
-    payload = Payload(20_000 * step)
+    """Hundreds of small segments wait in Sluice's receive queue: they fill a pipe's slots long before its bytes, and
+    splice then says EAGAIN just as if the source were empty. Sluice is stopped while they arrive."""
+    rounds, payload, turn = 8, Payload(400 * step), threading.Semaphore(0)
 
     def serve(sock):
-        trickle(sock, payload, step)
+        for _ in range(rounds):
+            turn.acquire()
+            trickle(sock, payload, step)
+            turn_done.release()
+        sock.shutdown(socket.SHUT_WR)
+        return streams.receive(sock)
+
+    turn_done = threading.Semaphore(0)
+    server = backend(serve)
+    daemon = proxy(server.address, listener={"relay": relay})
+    with daemon.connect("app") as sock:
+        wait_for(lambda: server.accepted and daemon.connections(), "the connection to be through")
+        for _ in range(rounds):
+            daemon.signal(signal.SIGSTOP)
+            wait_for(lambda: daemon.status_field("State").startswith("T"), "Sluice to stand still")
+            turn.release()
+            turn_done.acquire()
+            daemon.signal(signal.SIGCONT)
+            assert streams.receive_exactly(sock, payload.size) == payload.bytes()
+        assert sock.recv(1) == b""
+    record = daemon.wait_record()
+    assert records.moved(record, "to_client") == rounds * payload.size, record
+    if relay != "auto":  # which mode small segments in bulk deserve is auto's own affair
+        records.check_plain_relay(record, "to_client", relay, rounds * payload.size)
+
+
+@pytest.mark.parametrize("relay", RELAYS)
+def test_small_segments_behind_a_stalled_reader(relay, proxy, backend):
+    """The sink is full, the pipe is full by slots, the source has more: no spin, and nothing lost."""
+    bulk, small, done = Payload(10 * MIB, seed=2), Payload(100_000, seed=3), []
+
+    def serve(sock):
+        streams.send(sock, bulk, half_close=False)
+        trickle(sock, small, 100)
+        done.append(True)
         sock.shutdown(socket.SHUT_WR)
         return streams.receive(sock)
 
     server = backend(serve)
     daemon = proxy(server.address, listener={"relay": relay})
-    with daemon.connect("app", rcvbuf=2048) as sock:
+    with daemon.connect("app", rcvbuf=4096) as sock:
         streams.receive_exactly(sock, 1)
         wait_until_still(lambda: daemon.connections()[0]["directions"]["to_client"]["bytes"], "the relay to stall")
         assert idle_cpu(daemon) < 0.1
-        rest = streams.receive(sock)
-    assert rest.size == payload.size - 1 and rest.end == "eof", rest
-    record = daemon.wait_record()
-    assert records.moved(record, "to_client") == payload.size, record
-    if relay != "auto":  # which mode small segments in bulk deserve is auto's own affair
-        records.check_plain_relay(record, "to_client", relay, payload.size)
+        streams.widen(sock)
+        got = streams.receive(sock, limit=bulk.size - 1)
+        assert streams.receive(sock).digest == small.digest
+    assert got.size == bulk.size - 1 and server.result() and done
+    assert records.moved(daemon.wait_record(), "to_client") == bulk.size + small.size

@@ -150,8 +150,8 @@ def test_two_processes_on_one_port(proxy, tmp_path):
     """REUSEPORT is for our workers: another process must hear that the address is taken."""
     daemon = proxy("127.0.0.1:9", workers=2)
     path = tmp_path / "second.conf"
-    path.write_text(daemon.file.read_text().replace('"127.0.0.1:0"', f'"{daemon.addresses["app"]}"', 2)
-                    .replace("access.log", "other.log"))
+    path.write_text("backends = { app = { servers = ( \"127.0.0.1:9\" ); }; };\n"
+                    f"listeners = {{ app = {{ address = \"{daemon.addresses['app']}\"; proxy = \"app\"; }}; }};\n")
     done = run_cli("run", "-c", path)
     assert done.returncode == 1 and daemon.addresses["app"] in done.stderr and "in use" in done.stderr, done
     done = run_cli("relay", daemon.addresses["app"], "127.0.0.1:9")

@@ -1,6 +1,5 @@
 """Files over HTTP in every mode: content, accounting, and what goes wrong with a file that is being served."""
 import os
-import socket
 
 import pytest
 
@@ -143,7 +142,7 @@ def test_deleted_or_replaced_while_served(relay, change, file_server, tmp_path):
         else:
             new.write_to(tmp_path / "fresh")
             os.replace(tmp_path / "fresh", tmp_path / "f")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        streams.widen(sock)
         rest = first + b""
         while b"\r\n\r\n" not in rest:
             rest += sock.recv(1)

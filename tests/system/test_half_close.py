@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from support import records, streams
-from support.env import MIB
+from support.env import MIB, wait_for, wait_until_still
 from support.payload import Payload
 
 RELAYS = ("auto", "splice", "copy")
@@ -58,18 +58,23 @@ def test_server_ends_first(relay, size, proxy, backend):
 @pytest.mark.parametrize("relay", RELAYS)
 def test_an_end_is_told_only_after_the_last_byte(relay, proxy, backend):
     """HAProxy #2505, #2749: SHUT_WR before the pipe was empty. A stalled reader keeps the pipe full at the end."""
-    answer = Payload(12 * MIB, seed=3)
+    answer, senders = Payload(40 * MIB, seed=3), []
 
     def serve(sock):
-        streams.send(sock, answer)
-        return streams.receive(sock)
+        senders.append(streams.Sender(sock, answer))
+        got = streams.receive(sock)
+        senders[0].join()
+        return got
 
     server = backend(serve)
     daemon = proxy(server.address, listener={"relay": relay})
     with daemon.connect("app", rcvbuf=4096) as sock:
         sock.shutdown(socket.SHUT_WR)
-        assert server.result().end == "eof"
-        streams.receive(sock, chunk=100_000).assert_all(answer)
+        wait_for(lambda: senders, "the server to be reached")
+        wait_until_still(lambda: senders[0].sent, "the server to block")
+        streams.widen(sock)
+        streams.receive(sock).assert_all(answer)
+    assert server.result().end == "eof"
     assert daemon.wait_record()["outcome"] == "complete"
 
 

@@ -39,8 +39,9 @@ def test_drain_lets_a_transfer_finish(relay, number, proxy, backend):
         assert daemon.process.poll() is None
         rest = streams.receive(sock)
         assert rest.size == payload.size - 1 and rest.end == "eof", rest
+        client = "%s:%d" % sock.getsockname()
     assert daemon.wait_exit() == 0
-    record = daemon.wait_record()
+    record, = [r for r in daemon.records() if r["client"] == client]
     assert record["outcome"] == "complete", record
     records.check_plain_relay(record, "to_client", relay, payload.size)
 
@@ -58,7 +59,8 @@ def test_drain_lets_a_download_finish(relay, file_server, big, big_root):
         assert streams.receive(sock, limit=big.size).digest == big.digest
         streams.receive(sock)  # the second answer or not; then an end
     assert daemon.wait_exit() == 0
-    records.check_file(daemon.records()[0], relay, big.size)
+    found = [r for r in daemon.records() if r["request"].startswith("GET /big")]
+    records.check_file(found[0], relay, big.size)
 
 
 def test_idle_connections_do_not_delay_the_end(file_server, big_root, closing):
@@ -109,7 +111,8 @@ def test_a_second_sigterm_changes_nothing_for_the_worse(proxy, backend):
         daemon.signal(signal.SIGTERM)
         wait_for(lambda: refused(daemon, "app"), "listening to end")
         daemon.signal(signal.SIGTERM)
-        assert daemon.wait_exit() == 0
+        assert streams.receive(sock).size == payload.size - 1
+    assert daemon.wait_exit() == 0
 
 
 def settings_of(directory, server, ports):

@@ -179,13 +179,16 @@ def test_client_without_close_notify(file_server, certs, big_root):
     assert daemon.wait_record()["outcome"] == "complete"
 
 
-@pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"\0" * 70000, b"\0" * 100,
-                                   b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", b""])
-def test_garbage_instead_of_a_handshake(first, file_server, certs, big_root):
+GARBAGE = {"http": b"GET / HTTP/1.1\r\n\r\n", "a record too long": b"\x16\x03\x01\xff\xff" + b"\0" * 70000,
+           "zeros": b"\0" * 100, "a hello cut short": b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", "nothing": b""}
+
+
+@pytest.mark.parametrize("what", GARBAGE)
+def test_garbage_instead_of_a_handshake(what, file_server, certs, big_root):
     daemon = start_https(file_server, certs, big_root)
     with daemon.connect("web") as sock:
         try:
-            sock.sendall(first)
+            sock.sendall(GARBAGE[what])
             sock.shutdown(socket.SHUT_WR)
         except OSError:
             pass

@@ -34,6 +34,7 @@ def test_empty_records_are_not_an_end(version, raw_proxy, backend):
     got = server.result()
     assert got.end == "eof" and got.digest == digest_of(b"".join(parts)), got
     assert streams.receive(client.stream).end == "eof"
+    client.sock.close()
     record = daemon.wait_record()
     assert record["outcome"] == "complete", record
 
@@ -47,7 +48,7 @@ def test_records_in_single_bytes(version, raw_proxy, backend):
     for byte in wire:
         client.sock.send(bytes([byte]))
     got = server.result()
-    assert got.first == b"hello world" and got.end == "eof", got
+    assert got.digest == digest_of(b"hello world") and got.end == "eof", got
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -68,7 +69,10 @@ def test_broken_streams_are_losses(what, version, raw_proxy, backend):
         client.send(b"\x02\x50", rawtls.ALERT)  # internal_error
     elif what == "too_long":
         client.sock.sendall(b"\x17\x03\x03\xff\xff" + b"z" * 65535)
-    client.sock.shutdown(1)
+    try:
+        client.sock.shutdown(1)
+    except OSError:
+        pass  # reset already, and rightly
     got = server.result()
     assert got.end == "reset" and got.size <= 10_000, got
     record = daemon.wait_record()

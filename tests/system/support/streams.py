@@ -22,6 +22,11 @@ class Received:
     sent: int = 0
     first: bytes = field(default=b"", repr=False)
 
+    @property
+    def lost(self):
+        """A reset was seen. The kernel tells it once, to the sender or to the receiver."""
+        return self.end == "reset" or isinstance(self.send_error, RESETS)
+
     def assert_all(self, payload):
         assert self.end == "eof", self
         assert self.send_error is None, self
@@ -85,10 +90,11 @@ class Sender(threading.Thread):
 
 
 def converse(sock, payload):
-    """Sends payload and half-closes, while receiving to the end. The whole life of one side."""
+    """Sends payload and half-closes, while receiving to the end, and closes. The whole life of one side."""
     sender = Sender(sock, payload)
     result = receive(sock)
     sender.join()
+    sock.close()
     result.send_error, result.sent = sender.error, sender.sent
     return result
 
@@ -102,6 +108,11 @@ def receive_exactly(sock, size):
         parts.append(part)
         left -= len(part)
     return b"".join(parts)
+
+
+def widen(sock):
+    """Ends the stall of a reader that began with a tiny receive buffer."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
 
 
 def reset(sock):

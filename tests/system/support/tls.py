@@ -28,6 +28,7 @@ class TlsSocket:
         self.tls = ctx.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
         self.lock, self.send_lock = threading.Lock(), threading.Lock()
         self.server_hello = b""
+        self.early = b""  # read while shutting down, not yet received
         self._handshake()
 
     def _handshake(self):
@@ -56,6 +57,10 @@ class TlsSocket:
     def recv_into(self, buffer):
         while True:
             with self.lock:
+                if self.early:
+                    n = min(len(buffer), len(self.early))
+                    buffer[:n], self.early = self.early[:n], self.early[n:]
+                    return n
                 try:
                     return self.tls.read(len(buffer), buffer)
                 except ssl.SSLZeroReturnError:
@@ -84,8 +89,14 @@ class TlsSocket:
         assert how == socket.SHUT_WR
         with self.send_lock, self.lock:
             try:
+                # unwrap() also looks for the peer's close_notify, and is fatal if data stands there instead.
+                while data := self.tls.read(1 << 16):
+                    self.early += data
+            except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+                pass
+            try:
                 self.tls.unwrap()
-            except (ssl.SSLWantReadError, ssl.SSLError):
+            except ssl.SSLWantReadError:
                 pass  # the peer's part of the closing is still to come; ours is in `outgoing`
             self.sock.sendall(self.outgoing.read())
 
