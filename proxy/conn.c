@@ -21,7 +21,6 @@
 #include "relay/session.h"
 #include "relay/tls_conn.h"
 
-static void conn_abort(struct conn *conn, const struct conn_outcome *outcome);
 static void conn_begin(struct conn *conn);
 
 /* --- The timer: one a connection, looked at when it fires, not moved at every byte --- */
@@ -41,7 +40,7 @@ static uint64_t find_deadline(const struct conn *conn)
     return deadline; /* dial, http_conn and linger keep their own */
 }
 
-static void schedule(struct conn *conn)
+void conn_schedule(struct conn *conn)
 {
     const uint64_t now = loop_now_ms(), deadline = find_deadline(conn);
     const uint64_t left = deadline > now ? deadline - now : 1;
@@ -62,7 +61,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     if (now < find_deadline(conn))
-        schedule(conn);
+        conn_schedule(conn);
     else if (conn->drain_deadline_ms != 0 && now >= conn->drain_deadline_ms)
         conn_stop(conn);
     else
@@ -84,7 +83,7 @@ static void on_burial(struct loop_task *task)
 }
 
 /* Both ends are closed or taken over: lets go of everything; the memory goes on the next turn. */
-static void conn_release(struct conn *conn)
+void conn_release(struct conn *conn)
 {
     assert(conn->state != CONN_ENDED);
     conn->state = CONN_ENDED;
@@ -98,7 +97,7 @@ static void conn_release(struct conn *conn)
     worker_remove_conn(conn->worker, conn);
 }
 
-static void log_end(struct conn *conn, const struct conn_outcome *outcome)
+void conn_log_end(struct conn *conn, const struct conn_outcome *outcome)
 {
     struct report report;
 
@@ -108,9 +107,9 @@ static void log_end(struct conn *conn, const struct conn_outcome *outcome)
 }
 
 /* Whatever state it is in: both peers see a reset, the log tells why. */
-static void conn_abort(struct conn *conn, const struct conn_outcome *outcome)
+void conn_abort(struct conn *conn, const struct conn_outcome *outcome)
 {
-    log_end(conn, outcome);
+    conn_log_end(conn, outcome);
     dial_free(conn->dial);
     session_free(conn->session);
     conn->dial = NULL;
@@ -136,7 +135,7 @@ static void on_lingered(void *arg, bool delivered)
 }
 
 /* An orderly close of the client; the line in the log waits for it, since only then is the outcome known. */
-static void conn_linger(struct conn *conn, const struct conn_outcome *outcome)
+void conn_linger(struct conn *conn, const struct conn_outcome *outcome)
 {
     conn->final = malloc(sizeof(*conn->final));
     if (conn->final == NULL) {
@@ -149,125 +148,12 @@ static void conn_linger(struct conn *conn, const struct conn_outcome *outcome)
     conn->session = NULL;
     endpoint_close(&conn->server);
     conn->state = CONN_LINGERING;
-    schedule(conn);
+    conn_schedule(conn);
     conn->linger = linger_start(&conn->client, conn->listener->timeouts.linger_ms, on_lingered, conn);
     if (conn->linger == NULL) {
         log_post(worker_log(conn->worker), conn->final);
         conn_release(conn);
     }
-}
-
-/* --- Relaying --- */
-
-static void on_session_end(void *arg, const struct session_end *end)
-{
-    struct conn *conn = arg;
-    struct conn_outcome outcome = {.outcome = OUTCOME_COMPLETE, .detail = ""};
-
-    assert(conn->state == CONN_RELAYING);
-    outcome.closed_by = end->closed_by == SESSION_CLIENT   ? CLOSED_BY_CLIENT
-                        : end->closed_by == SESSION_SERVER ? CLOSED_BY_SERVER
-                                                           : CLOSED_BY_SLUICE;
-    switch (end->end) {
-    case FLOW_END_NONE:
-    case FLOW_END_COMPLETE:
-        break;
-    case FLOW_END_SOURCE:
-    case FLOW_END_SINK:
-        outcome.outcome = OUTCOME_RESET;
-        outcome.detail = end->error != 0 ? strerror(end->error) : "";
-        break;
-    case FLOW_END_TRUNCATED:
-        outcome.outcome = OUTCOME_TRUNCATED;
-        outcome.detail = "the stream ended without close_notify";
-        break;
-    case FLOW_END_REFUSED:
-        outcome.outcome = OUTCOME_REFUSED;
-        outcome.detail = relay_reason_name(end->refusal);
-        break;
-    }
-    if (outcome.outcome != OUTCOME_COMPLETE) {
-        conn_abort(conn, &outcome);
-    } else if (conn->client.kind == ENDPOINT_TLS && conn->client.fd != -1) {
-        /* close() would cut off what the kernel's TLS still holds (kernel.md 3). */
-        conn_linger(conn, &outcome);
-    } else {
-        /* Both streams have been read to their end and shut down: the kernel delivers what it holds. */
-        log_end(conn, &outcome);
-        session_free(conn->session);
-        endpoint_close(&conn->client);
-        endpoint_close(&conn->server);
-        conn_release(conn);
-    }
-}
-
-static void start_session(struct conn *conn)
-{
-    const struct session_options options = {
-        .loop = worker_loop(conn->worker),
-        .client = &conn->client,
-        .server = &conn->server,
-        .policy = conn->listener->policy,
-        .counters = {&conn->stats->directions[0], &conn->stats->directions[1]},
-        .on_end = on_session_end,
-        .arg = conn,
-    };
-
-    conn->session = session_start(&options);
-    if (conn->session == NULL) {
-        conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, "out of memory"});
-        return;
-    }
-    if (conn->tls != NULL) {
-        flow_add_head_bytes(session_flow(conn->session, SESSION_TO_SERVER), conn->tls->handshake_rx);
-        flow_add_head_bytes(session_flow(conn->session, SESSION_TO_CLIENT), conn->tls->handshake_tx);
-    }
-    conn->state = CONN_RELAYING;
-    schedule(conn);
-}
-
-/* --- Dialling --- */
-
-static bool on_descriptor_wanted(void *arg)
-{
-    struct conn *conn = arg;
-
-    return worker_free_reserve(conn->worker, WORKER_RESERVE_DIAL);
-}
-
-static void on_dial_end(void *arg, const struct dial_end *end)
-{
-    struct conn *conn = arg;
-
-    assert(conn->state == CONN_DIALING);
-    if (end->status != DIAL_CONNECTED) {
-        conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, end->detail});
-        return;
-    }
-    conn->server_used = end->server;
-    dial_free(conn->dial);
-    conn->dial = NULL;
-    start_session(conn);
-}
-
-static void start_dial(struct conn *conn)
-{
-    const struct dial_options options = {
-        .loop = worker_loop(conn->worker),
-        .backend = conn->listener->backend,
-        .worker_index = worker_index(conn->worker),
-        .timeout_ms = conn->listener->timeouts.connect_ms,
-        .server = &conn->server,
-        .free_descriptor = on_descriptor_wanted,
-        .on_end = on_dial_end,
-        .arg = conn,
-    };
-
-    conn->state = CONN_DIALING;
-    schedule(conn);
-    conn->dial = dial_start(&options);
-    if (conn->dial == NULL)
-        conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, "out of memory"});
 }
 
 /* --- HTTP --- */
@@ -325,7 +211,7 @@ static void start_http(struct conn *conn)
         return;
     }
     conn->state = CONN_HTTP;
-    schedule(conn);
+    conn_schedule(conn);
     if (conn->drain_deadline_ms != 0)
         http_conn_drain(conn->http);
 }
@@ -393,7 +279,7 @@ static void on_client_ready(void *arg)
 static void conn_begin(struct conn *conn)
 {
     if (conn->listener->kind == LISTENER_PROXY)
-        start_dial(conn);
+        conn_start_dial(conn);
     else
         start_http(conn);
 }
@@ -407,7 +293,7 @@ static int start_tls(struct conn *conn)
         return -1;
     endpoint_set_tls(&conn->client, tls);
     conn->state = CONN_HANDSHAKING;
-    schedule(conn);
+    conn_schedule(conn);
     return 0;
 }
 
@@ -465,7 +351,7 @@ void conn_drain(struct conn *conn)
         return;
     if (conn->drain_deadline_ms == 0)
         conn->drain_deadline_ms = loop_now_ms() + conn->listener->timeouts.drain_ms;
-    schedule(conn);
+    conn_schedule(conn);
     if (conn->state == CONN_HTTP)
         http_conn_drain(conn->http);
 }

@@ -1,4 +1,4 @@
-/* What conn.c and conn_report.c share: the connection itself. Nobody else includes this. */
+/* What conn.c, conn_proxy.c and conn_report.c share: the connection itself. Nobody else includes this. */
 #pragma once
 
 #include <event2/event_struct.h>
@@ -68,3 +68,16 @@ void conn_fill_report(const struct conn *conn, struct report *report);
 /* Keeps what conn->client.tls negotiated. 0, or -1: out of memory. */
 int conn_keep_tls(struct conn *conn);
 void conn_fill_outcome(struct report *report, const struct conn_outcome *outcome);
+
+/* Arms the timer for the deadline of the state it is in. */
+void conn_schedule(struct conn *conn);
+/* Whatever state it is in: both peers see a reset, the log tells why, the connection is gone. */
+void conn_abort(struct conn *conn, const struct conn_outcome *outcome);
+/* An orderly close of the client; the line in the log waits for it, since only then is the outcome known. */
+void conn_linger(struct conn *conn, const struct conn_outcome *outcome);
+void conn_log_end(struct conn *conn, const struct conn_outcome *outcome);
+/* Both ends are closed or taken over: lets go of everything; the memory goes on the next turn. */
+void conn_release(struct conn *conn);
+
+/* conn_proxy.c: from CONN_DIALING on. */
+void conn_start_dial(struct conn *conn);

@@ -12,7 +12,7 @@ struct report;
 
 enum log_target { LOG_OFF, LOG_STDERR, LOG_STDOUT, LOG_FILE };
 
-/* Records that may wait; each is about 2 KiB, so 16 MiB at worst. */
+/* Records that may wait. Each is about 2 KiB and as many may be with the thread, so 32 MiB at worst. */
 #define LOG_QUEUE_MAX 8192u
 
 /* queue_max 0: LOG_QUEUE_MAX. Off, no thread yet. NULL and errno on failure. */

@@ -29,7 +29,7 @@ const char *report_outcome_name(enum report_outcome outcome);
 const char *report_closed_by_name(enum report_closed_by closed_by);
 
 struct report {
-    uint64_t id;           /* unique in this process */
+    uint64_t id; /* of the connection, unique in this process; all responses on one connection share it */
     struct timespec began; /* CLOCK_REALTIME */
     uint64_t duration_ms;
     char listener[64];

@@ -60,5 +60,6 @@ uint64_t server_log_written(const struct server *server);
 /* --- For workers; any thread --- */
 /* The worker's last connection but admin's has ended while draining. */
 void server_on_drained(struct server *server);
-/* A diagnostic for stderr, written by the server's own thread: a worker must not block on it. */
+/* A diagnostic for stderr, written by the thread of server_run() (or server_free()): a worker must not block
+ * on it. */
 void server_note(struct server *server, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,122 @@
+/* The proxy's part of a connection: a server is dialled, then a session moves bytes until it ends.
+ * Refuses to know how bytes move, and which server is next. */
+#include <assert.h>
+#include <string.h>
+
+#include "proxy/conn_internal.h"
+#include "proxy/dial.h"
+#include "proxy/worker_internal.h"
+#include "relay/session.h"
+
+/* --- Relaying --- */
+
+static void on_session_end(void *arg, const struct session_end *end)
+{
+    struct conn *conn = arg;
+    struct conn_outcome outcome = {.outcome = OUTCOME_COMPLETE, .detail = ""};
+
+    assert(conn->state == CONN_RELAYING);
+    outcome.closed_by = end->closed_by == SESSION_CLIENT   ? CLOSED_BY_CLIENT
+                        : end->closed_by == SESSION_SERVER ? CLOSED_BY_SERVER
+                                                           : CLOSED_BY_SLUICE;
+    switch (end->end) {
+    case FLOW_END_NONE:
+    case FLOW_END_COMPLETE:
+        break;
+    case FLOW_END_SOURCE:
+    case FLOW_END_SINK:
+        outcome.outcome = OUTCOME_RESET;
+        outcome.detail = end->error != 0 ? strerror(end->error) : "";
+        break;
+    case FLOW_END_TRUNCATED:
+        outcome.outcome = OUTCOME_TRUNCATED;
+        outcome.detail = "the stream ended without close_notify";
+        break;
+    case FLOW_END_REFUSED:
+        outcome.outcome = OUTCOME_REFUSED;
+        outcome.detail = relay_reason_name(end->refusal);
+        break;
+    }
+    if (outcome.outcome != OUTCOME_COMPLETE) {
+        conn_abort(conn, &outcome);
+    } else if (conn->client.kind == ENDPOINT_TLS && conn->client.fd != -1) {
+        /* close() would cut off what the kernel's TLS still holds (kernel.md 3). */
+        conn_linger(conn, &outcome);
+    } else {
+        /* Both streams have been read to their end and shut down: the kernel delivers what it holds. */
+        conn_log_end(conn, &outcome);
+        session_free(conn->session);
+        endpoint_close(&conn->client);
+        endpoint_close(&conn->server);
+        conn_release(conn);
+    }
+}
+
+static void start_session(struct conn *conn)
+{
+    const struct session_options options = {
+        .loop = worker_loop(conn->worker),
+        .client = &conn->client,
+        .server = &conn->server,
+        .policy = conn->listener->policy,
+        .counters = {&conn->stats->directions[0], &conn->stats->directions[1]},
+        .on_end = on_session_end,
+        .arg = conn,
+    };
+
+    conn->session = session_start(&options);
+    if (conn->session == NULL) {
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, "out of memory"});
+        return;
+    }
+    if (conn->tls != NULL) {
+        flow_add_head_bytes(session_flow(conn->session, SESSION_TO_SERVER), conn->tls->handshake_rx);
+        flow_add_head_bytes(session_flow(conn->session, SESSION_TO_CLIENT), conn->tls->handshake_tx);
+    }
+    conn->state = CONN_RELAYING;
+    conn_schedule(conn);
+}
+
+/* --- Dialling --- */
+
+static bool on_descriptor_wanted(void *arg)
+{
+    struct conn *conn = arg;
+
+    return worker_free_reserve(conn->worker, WORKER_RESERVE_DIAL);
+}
+
+static void on_dial_end(void *arg, const struct dial_end *end)
+{
+    struct conn *conn = arg;
+
+    assert(conn->state == CONN_DIALING);
+    if (end->status != DIAL_CONNECTED) {
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, end->detail});
+        return;
+    }
+    conn->server_used = end->server;
+    dial_free(conn->dial);
+    conn->dial = NULL;
+    start_session(conn);
+}
+
+void conn_start_dial(struct conn *conn)
+{
+    const struct dial_options options = {
+        .loop = worker_loop(conn->worker),
+        .backend = conn->listener->backend,
+        .worker_index = worker_index(conn->worker),
+        .timeout_ms = conn->listener->timeouts.connect_ms,
+        .server = &conn->server,
+        .free_descriptor = on_descriptor_wanted,
+        .on_end = on_dial_end,
+        .arg = conn,
+    };
+
+    conn->state = CONN_DIALING;
+    conn_schedule(conn);
+    conn->dial = dial_start(&options);
+    if (conn->dial == NULL)
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, "out of memory"});
+}
