@@ -135,33 +135,42 @@ static void stall_sink(struct flow_rig *fr)
     fr->writer.sent = direct.sent;
 }
 
-/* A pipe is full by slots, not bytes: hundreds of small segments, the sink stalled, then drained. */
-static void pipe_full_by_slots(void **state)
+/* A pipe is full by slots, not bytes: many small segments, the sink stalled, then drained. A kernel may merge
+ * TCP segments as they arrive; what was written to a UNIX socket it never does. */
+static void fill_by_slots(enum ends ends)
 {
-    (void)state;
+    enum { SEGMENTS = 200 };
     struct flow_rig fr;
-    flow_rig_open(&fr, ENDS_TCP, TINY, true);
+    flow_rig_open(&fr, ends, TINY, true);
     pipe_pool_free(fr.rig.loop->pipes);
     fr.rig.loop->pipes = pipe_pool_new(PIPE_SIZE_MIN); /* 16 slots */
     assert_non_null(fr.rig.loop->pipes);
 
     stall_sink(&fr);
-    uint64_t total = fr.writer.sent + 400 * 100;
-    for (int i = 0; i < 400; i++)
+    uint64_t total = fr.writer.sent + SEGMENTS * 100;
+    for (int i = 0; i < SEGMENTS; i++)
         assert_int_equal(writer_feed(&fr.writer, total, 100), 100);
     flow_rig_new(&fr, RELAY_FORCE_SPLICE, NULL, 0);
     flow_rig_step(&fr);
     assert_true(flow_waits_for_sink(fr.flow));
-    int waiting = 0;
-    assert_return_code(ioctl(fr.source.fd, FIONREAD, &waiting), errno);
-    assert_true(waiting > 0); /* or the pipe wasn't full after all */
-    assert_true(fr.flow->pipe->bytes < fr.flow->pipe->size / 2);
-
+    if (ends == ENDS_UNIX) {
+        int waiting = 0;
+        assert_return_code(ioctl(fr.source.fd, FIONREAD, &waiting), errno);
+        assert_true(waiting > 0); /* or the pipe wasn't full after all */
+        assert_int_equal(fr.flow->pipe->bytes, 16 * 100);
+    }
     flow_rig_start(&fr);
     flow_rig_carry(&fr, total, 0, 2000);
     flow_rig_finish(&fr);
-    check_report(&fr, RELAY_FORCE_SPLICE, 400 * 100);
+    check_report(&fr, RELAY_FORCE_SPLICE, SEGMENTS * 100);
     flow_rig_close(&fr);
+}
+
+static void pipe_full_by_slots(void **state)
+{
+    (void)state;
+    fill_by_slots(ENDS_TCP);
+    fill_by_slots(ENDS_UNIX);
 }
 
 static void send_urgent(struct flow_rig *fr)
