@@ -141,7 +141,11 @@ static void fill_by_slots(enum ends ends)
 {
     enum { SEGMENTS = 200 };
     struct flow_rig fr;
-    flow_rig_open(&fr, ends, TINY, true);
+    int fds[2];
+    flow_rig_open(&fr, ENDS_TCP, TINY, false);
+    flow_rig_pair(fds, ends, 0);
+    fr.writer.fd = fds[0];
+    assert_return_code(endpoint_open_socket(&fr.source, fr.rig.loop, fds[1]), errno);
     pipe_pool_free(fr.rig.loop->pipes);
     fr.rig.loop->pipes = pipe_pool_new(PIPE_SIZE_MIN); /* 16 slots */
     assert_non_null(fr.rig.loop->pipes);
