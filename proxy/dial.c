@@ -254,8 +254,9 @@ void dial_free(struct dial *dial)
         return;
     event_del(&dial->timer);
     loop_unqueue(dial->options.loop, &dial->report);
+    /* The server may have accepted by now: whoever gives up here does so after a loss, which it must see. */
     if (dial->state != DIAL_STATE_OVER)
-        endpoint_close(dial->options.server);
+        endpoint_reset(dial->options.server);
     dial->state = DIAL_STATE_OVER;
     loop_bury(dial->options.loop, &dial->burial);
 }
