@@ -20,14 +20,19 @@ die() {
     exit 1
 }
 
-# logged LOG COMMAND...: its output goes to LOG, and the end of that is shown where the command fails.
+# logged LOG COMMAND...: its output goes to LOG, and the end of that is shown where the command fails, or what ninja's
+# first failure was.
 logged() {
     local log=$1
     shift
     mkdir -p -- "$(dirname -- "$log")"
     "$@" >"$log" 2>&1 </dev/null && return
     say "failed: $*" "(all of it: $log)"
-    tail -n 40 -- "$log" >&2
+    if grep -q '^FAILED:' -- "$log"; then
+        sed -n '/^FAILED:/,$p' -- "$log" | head -n 40 >&2
+    else
+        tail -n 40 -- "$log" >&2
+    fi
     return 1
 }
 
@@ -124,5 +129,5 @@ build_configure() {
 
 # build DIRECTORY TARGET: what changed since the last time.
 build() {
-    logged "$1/compile.log" cmake --build "$1" --target "$2"
+    logged "$1/compile.log" cmake --build "$1" --target "$2" --parallel "$(nproc)"
 }

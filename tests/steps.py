@@ -1,4 +1,4 @@
-"""The steps of tests/run: builds, linters and suites, one per CPU at a time, each with its log in build/logs.
+"""The steps of tests/run: builds, linters and suites, some at a time, each with its log in build/logs.
 
 Started by tests/run, which has installed what is needed. A suite is a step whose runner writes JUnit XML, from which
 its tests are counted. After a failure the other steps go on; what was skipped is named, and a suite in which no test
@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ VALGRIND = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-
 # Not the files: valgrind 3.19 does not know openat2, so Sluice cannot open one under it.
 VALGRIND_TESTS = ("tests/system/test_ktls.py", "-k", "proxy or probe")
 FUZZ_SECONDS = 15
+MOST_LANES = 4  # more would only disturb one another: a build uses all CPUs by itself
 STEP_SECONDS = 1200
 TAIL_LINES, TAIL_COLUMNS = 60, 300
 
@@ -251,7 +253,10 @@ def main():
     options = parser.parse_args()
     LOGS.mkdir(parents=True, exist_ok=True)
     steps = list(list_steps(options))
-    Runner(steps, max(2, os.cpu_count() or 2)).run()
+    # What the tests write outside the tree goes with them; it is in /tmp for the sake of short names of UNIX sockets.
+    with tempfile.TemporaryDirectory(prefix="sluice-") as scratch:
+        os.environ["TMPDIR"] = scratch
+        Runner(steps, min(max(os.cpu_count() or 1, 2), MOST_LANES)).run()
     return report(steps, options)
 
 
