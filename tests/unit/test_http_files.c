@@ -104,7 +104,8 @@ static int remove_tree(void **state)
 
 /* --- Asking --- */
 
-static char *indexes[] = {"index.html", "index.txt"};
+static char first_index[] = "index.html", second_index[] = "index.txt";
+static char *indexes[] = {first_index, second_index};
 
 static struct http_files *open_root(const struct http_opener *opener)
 {
