@@ -9,10 +9,13 @@
 
 #include "relay/pipe_pool.h"
 
+/* Once is enough, and more would harm: event_add() on a timer that is due takes it off the list of callbacks
+ * about to run, so whoever queues something in every turn of the loop would put this one off for ever. */
 static void arm(struct loop *loop)
 {
     const struct timeval now = {0, 0};
-    event_add(loop->turn, &now);
+    if (!evtimer_pending(loop->turn, NULL))
+        event_add(loop->turn, &now);
 }
 
 /* Runs what is queued now: a task that queues itself again waits for the next turn, behind the marker. */

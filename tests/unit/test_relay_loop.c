@@ -190,6 +190,47 @@ static void busy_task_starves_nobody(void **state)
     close(fds[1]);
 }
 
+struct churn {
+    struct test_queue *queue;
+    int fd;
+    int rounds;
+};
+
+/* Puts a task on the queue that wasn't on it, in every turn, and sees to it that there is a next. */
+static void on_churn(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    struct churn *churn = arg;
+    char byte;
+    assert_int_equal(recv(fd, &byte, 1, 0), 1);
+    assert_int_equal(send(churn->fd, "x", 1, 0), 1);
+    churn->rounds++;
+    loop_unqueue(churn->queue->rig.loop, &churn->queue->tasks[1].task);
+    enqueue(churn->queue, 1);
+}
+
+/* The other trap: whoever queues something in every turn doesn't put the queue off for ever. */
+static void busy_queueing_starves_nobody(void **state)
+{
+    struct test_queue *queue = *state;
+    int fds[2];
+    tcp_pair(fds, 0);
+    struct churn churn = {.queue = queue, .fd = fds[0]};
+    struct event *event = event_new(queue->rig.base, fds[1], EV_READ | EV_PERSIST, on_churn, &churn);
+    assert_non_null(event);
+    assert_return_code(event_add(event, NULL), 0);
+    assert_int_equal(send(fds[0], "x", 1, 0), 1);
+    enqueue(queue, 0);
+    for (int i = 0; i < 100 && queue->tasks[0].runs == 0; i++)
+        rig_turn(&queue->rig, true);
+    assert_int_equal(queue->tasks[0].runs, 1);
+    assert_in_range(churn.rounds, 0, 10);
+    event_free(event);
+    loop_unqueue(queue->rig.loop, &queue->tasks[1].task);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +240,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(burials_come_after_tasks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(free_runs_the_burials, set_up, tear_down),
         cmocka_unit_test_setup_teardown(busy_task_starves_nobody, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(busy_queueing_starves_nobody, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
