@@ -127,6 +127,12 @@ static void deliver(struct relay_linger *linger)
 static void advance(struct relay_linger *linger)
 {
     struct endpoint *ep = &linger->ep;
+    /* Looked at here too: armed anew at every edge, the timer of a peer that never falls silent never fires.
+     */
+    if (loop_now_ms() >= linger->deadline) {
+        finish(linger, linger->delivered);
+        return;
+    }
     if (linger->state == LINGER_NOTIFYING) {
         enum io_status status = IO_OK;
         if (ep->kind == ENDPOINT_TLS && endpoint_can_write(ep))
@@ -176,11 +182,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    struct relay_linger *linger = arg;
-    if (loop_now_ms() >= linger->deadline)
-        finish(linger, linger->delivered);
-    else
-        advance(linger);
+    advance(arg);
 }
 
 static void on_task(struct loop_task *task)
