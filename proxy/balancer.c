@@ -43,6 +43,19 @@ static bool is_busier(const struct backend_server *a, const struct backend_serve
     return on_a * b->weight > on_b * a->weight;
 }
 
+static bool is_better(const struct balancer *balancer, const struct backend *backend, size_t i, size_t best)
+{
+    const struct backend_server *server = &backend->servers[i], *other = &backend->servers[best];
+
+    if (backend->balance == CONF_BALANCE_LEAST_CONN) {
+        if (is_busier(other, server))
+            return true;
+        if (is_busier(server, other))
+            return false;
+    }
+    return balancer->credit[i] > balancer->credit[best]; /* equally busy servers take turns */
+}
+
 static size_t pick(struct balancer *balancer, const struct backend *backend, const bool *tried, bool any,
                    uint64_t now_ms)
 {
@@ -50,23 +63,12 @@ static size_t pick(struct balancer *balancer, const struct backend *backend, con
     int64_t sum = 0;
 
     for (size_t i = 0; i < balancer->count; i++) {
-        const struct backend_server *server = &backend->servers[i];
-
         if (!is_candidate(backend, i, tried, any, now_ms))
             continue;
-        balancer->credit[i] += server->weight;
-        sum += server->weight;
-        if (best == BALANCER_NONE) {
+        balancer->credit[i] += backend->servers[i].weight;
+        sum += backend->servers[i].weight;
+        if (best == BALANCER_NONE || is_better(balancer, backend, i, best))
             best = i;
-        } else if (backend->balance == CONF_BALANCE_LEAST_CONN &&
-                   (is_busier(&backend->servers[best], server) ||
-                    is_busier(server, &backend->servers[best]))) {
-            /* Equally busy servers take turns below. */
-            if (is_busier(&backend->servers[best], server))
-                best = i;
-        } else if (balancer->credit[i] > balancer->credit[best]) {
-            best = i;
-        }
     }
     if (best != BALANCER_NONE)
         balancer->credit[best] -= sum;

@@ -73,7 +73,7 @@ static void try_failed(struct dial *dial, const char *why, bool server_at_fault)
     note_failure(dial, why);
     if (server_at_fault)
         backend_server_failed(&dial->options.backend->servers[dial->current], loop_now_ms());
-    endpoint_close(dial->options.server);
+    endpoint_reset(dial->options.server);
     dial_next(dial);
 }
 

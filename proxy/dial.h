@@ -39,6 +39,6 @@ struct dial_options {
 /* NULL: out of memory. */
 struct dial *dial_start(const struct dial_options *options);
 
-/* At any time, also within on_end, which won't run any more. Closes the endpoint unless it was handed over.
+/* At any time, also within on_end, which won't run any more. Resets the endpoint unless it was handed over.
  * NULL: nothing. */
 void dial_free(struct dial *dial);

@@ -277,7 +277,7 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 
 void worker_pause_accepting(struct worker *worker, const char *why)
 {
-    const struct timeval delay = {.tv_usec = WORKER_PAUSE_MS * 1000};
+    const struct timeval delay = {.tv_usec = WORKER_PAUSE_MS * 1000L};
     const uint64_t now = loop_now_ms();
     struct listener *listener;
 

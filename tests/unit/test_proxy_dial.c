@@ -363,6 +363,30 @@ static void test_no_descriptor_is_no_failure_of_the_server(void **state)
     teardown(&f);
 }
 
+/* Reached, but cancelled before the loop could tell: the server must not take that for a clean end. */
+static void test_cancelled_after_the_server_accepted(void **state)
+{
+    const struct timeval patience = {.tv_sec = 10};
+    struct fixture f;
+    char text[64], byte;
+    int listening = listen_tcp(8, text, sizeof(text)), accepted;
+
+    (void)state;
+    setup(&f);
+    add_server(&f, text);
+    start(&f, 5000);
+    accepted = accept(listening, NULL, NULL);
+    assert_true(accepted >= 0);
+    assert_int_equal(setsockopt(accepted, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+    dial_free(f.dial);
+    f.dial = NULL;
+    assert_int_equal(recv(accepted, &byte, 1, 0), -1);
+    assert_int_equal(errno, ECONNRESET);
+    close(accepted);
+    close(listening);
+    teardown(&f);
+}
+
 static void test_cancelled_half_way(void **state)
 {
     struct fixture f;
@@ -394,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_unix_with_a_full_backlog),
         cmocka_unit_test(test_no_descriptor_is_no_failure_of_the_server),
         cmocka_unit_test(test_cancelled_half_way),
+        cmocka_unit_test(test_cancelled_after_the_server_accepted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
