@@ -1,6 +1,6 @@
-/* Counts of values in log-linear buckets, after HdrHistogram's idea: each power of two is divided into 128 equal
- * parts, so a value is known to better than 1 %, and the memory is the same (58 KiB) however many there are.
- * Refuses to know what the values mean. */
+/* Counts of values in log-linear buckets, after HdrHistogram's idea: each power of two is divided into 128
+ * equal parts, so a value is known to better than 1 %, and the memory is the same (58 KiB) however many there
+ * are. Refuses to know what the values mean. */
 #ifndef SLUICE_LOAD_HISTOGRAM_H
 #define SLUICE_LOAD_HISTOGRAM_H
 
@@ -24,8 +24,8 @@ uint64_t histogram_min(const struct histogram *histogram);
 uint64_t histogram_max(const struct histogram *histogram);
 double histogram_mean(const struct histogram *histogram);
 
-/* The value that `percent` (0 to 100) of all values do not exceed: the largest one its bucket can hold, but not more
- * than the maximum. 0 while nothing is recorded. */
+/* The value that `percent` (0 to 100) of all values do not exceed: the largest one its bucket can hold, but
+ * not more than the maximum. 0 while nothing is recorded. */
 uint64_t histogram_percentile(const struct histogram *histogram, double percent);
 
 /* Where a value is counted, and the least and the greatest value counted there. For tests and for charts. */

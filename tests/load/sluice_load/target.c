@@ -42,7 +42,8 @@ static enum target_result resolve(struct target *target, const char *port, bool 
     return result;
 }
 
-/* Takes HOST[:PORT] off the front of *text. The port stays as it is written, "" if there is none; -1 for bad syntax. */
+/* Takes HOST[:PORT] off the front of *text. The port stays as it is written, "" if there is none; -1 for bad
+ * syntax. */
 static int take_authority(const char **text, char *host, size_t host_size, char port[6])
 {
     const char *at = *text, *end;
@@ -125,7 +126,8 @@ enum target_result target_parse_address(const char *text, bool allow_remote, str
         text += 6;
     if (strncmp(text, "unix:", 5) == 0)
         return parse_unix(text + 5, target);
-    if (take_authority(&text, target->host, sizeof(target->host), port) == -1 || *text != '\0' || port[0] == '\0')
+    if (take_authority(&text, target->host, sizeof(target->host), port) == -1 || *text != '\0' ||
+        port[0] == '\0')
         return TARGET_SYNTAX;
     if (target->host[0] == '\0')
         snprintf(target->host, sizeof(target->host), "127.0.0.1");

@@ -1,5 +1,5 @@
-/* What is loaded: an address, and how it is spoken to. Only loopback and UNIX sockets unless remote ones are allowed.
- * Refuses to know of connections. */
+/* What is loaded: an address, and how it is spoken to. Only loopback and UNIX sockets unless remote ones are
+ * allowed. Refuses to know of connections. */
 #ifndef SLUICE_LOAD_TARGET_H
 #define SLUICE_LOAD_TARGET_H
 
@@ -23,12 +23,14 @@ enum target_result {
     TARGET_REMOTE,     /* not loopback, or a name of which one address is not */
 };
 
-/* http://HOST[:PORT][/PATH] and https://…: the default ports are 80 and 443. The name is resolved here, once: what was
- * looked at is what is connected to. */
-enum target_result target_parse_url(const char *text, bool allow_remote, struct target *target) __attribute__((warn_unused_result));
+/* http://HOST[:PORT][/PATH] and https://…: the default ports are 80 and 443. The name is resolved here, once:
+ * what was looked at is what is connected to. */
+enum target_result target_parse_url(const char *text, bool allow_remote, struct target *target)
+    __attribute__((warn_unused_result));
 
 /* HOST:PORT, [V6]:PORT, :PORT (loopback), unix:/PATH, each also after tcp:// or tls://. */
-enum target_result target_parse_address(const char *text, bool allow_remote, struct target *target) __attribute__((warn_unused_result));
+enum target_result target_parse_address(const char *text, bool allow_remote, struct target *target)
+    __attribute__((warn_unused_result));
 
 /* Words for a result other than TARGET_GOOD. */
 const char *target_result_text(enum target_result result);

@@ -52,9 +52,8 @@ int units_parse_count(const char *text, uint64_t *value)
 
 int units_parse_size(const char *text, uint64_t *bytes)
 {
-    static const struct unit units[] = {{"", 1},        {"B", 1},         {"kB", 1e3},
-                                        {"MB", 1e6},    {"GB", 1e9},      {"KiB", 1024},
-                                        {"MiB", 0x1p20}, {"GiB", 0x1p30}};
+    static const struct unit units[] = {{"", 1},     {"B", 1},      {"kB", 1e3},     {"MB", 1e6},
+                                        {"GB", 1e9}, {"KiB", 1024}, {"MiB", 0x1p20}, {"GiB", 0x1p30}};
     double value;
 
     if (PARSE(text, units, &value) == -1 || value != floor(value))
@@ -65,7 +64,8 @@ int units_parse_size(const char *text, uint64_t *bytes)
 
 int units_parse_duration(const char *text, uint64_t *ns)
 {
-    static const struct unit units[] = {{"", 1e9}, {"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"m", 60e9}, {"h", 3600e9}};
+    static const struct unit units[] = {{"", 1e9},   {"s", 1e9},  {"ms", 1e6},
+                                        {"us", 1e3}, {"m", 60e9}, {"h", 3600e9}};
     double value;
 
     if (PARSE(text, units, &value) == -1)
