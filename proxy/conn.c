@@ -153,7 +153,9 @@ void conn_linger(struct conn *conn, const struct conn_outcome *outcome)
     if (conn->linger == NULL) {
         log_post(worker_log(conn->worker), conn->final);
         conn_release(conn);
+        return;
     }
+    linger_allow_stall(conn->linger, conn->listener->timeouts.idle_ms);
 }
 
 /* --- HTTP --- */

@@ -32,7 +32,8 @@ struct relay_linger {
     enum linger_state state;
     bool ktls, delivered, saw_fin;
     unsigned empty_looks, poll_ms;
-    uint64_t deadline;
+    int queued; /* as SIOCOUTQ said last */
+    uint64_t timeout_ms, stall_ms, deadline;
     void (*on_end)(void *arg, bool delivered);
     void *arg;
 };
@@ -107,6 +108,11 @@ static bool queue_empty(struct relay_linger *linger)
     loop_count(linger->ep.loop, RELAY_SYS_IOCTL);
     if (ioctl(linger->ep.fd, SIOCOUTQ, &queued) == -1)
         return true; /* a UNIX socket: what was written is with the peer */
+    /* It changed: the peer is still taking what was sent. */
+    if (queued != linger->queued) {
+        linger->queued = queued;
+        linger->deadline = loop_now_ms() + linger->stall_ms;
+    }
     linger->empty_looks = queued == 0 ? linger->empty_looks + 1 : 0;
     return linger->empty_looks >= (linger->ktls ? EMPTY_LOOKS : 1u);
 }
@@ -120,6 +126,7 @@ static void deliver(struct relay_linger *linger)
     }
     linger->delivered = true;
     linger->state = LINGER_WAITING_FIN;
+    linger->deadline = loop_now_ms() + linger->timeout_ms;
     if (linger->ktls)
         (void)shutdown(linger->ep.fd, SHUT_WR); /* nothing is left that it could cut off */
 }
@@ -226,6 +233,7 @@ struct relay_linger *linger_start(struct endpoint *ep, uint64_t timeout_ms,
     }
     linger->state = LINGER_NOTIFYING;
     linger->poll_ms = POLL_FIRST_MS;
+    linger->timeout_ms = linger->stall_ms = timeout_ms;
     linger->deadline = loop_now_ms() + timeout_ms;
     linger->on_end = on_end;
     linger->arg = arg;
@@ -235,6 +243,12 @@ struct relay_linger *linger_start(struct endpoint *ep, uint64_t timeout_ms,
     endpoint_on_ready(&linger->ep, on_ready, linger);
     loop_queue(linger->ep.loop, &linger->task);
     return linger;
+}
+
+void linger_allow_stall(struct relay_linger *linger, uint64_t stall_ms)
+{
+    linger->stall_ms = stall_ms;
+    linger->deadline = loop_now_ms() + stall_ms;
 }
 
 void linger_cancel(struct relay_linger *linger)

@@ -19,5 +19,10 @@ struct relay_linger; /* not `linger`: that is what <sys/socket.h> calls SO_LINGE
 struct relay_linger *linger_start(struct endpoint *ep, uint64_t timeout_ms,
                                   void (*on_end)(void *arg, bool delivered), void *arg);
 
+/* While the peer is still to take something, it may pause for stall_ms (as it might before the close) instead
+ * of timeout_ms, which then counts from the moment it has everything. A send buffer holds megabytes: a slow
+ * reader must not lose them to a deadline meant for its FIN. */
+void linger_allow_stall(struct relay_linger *linger, uint64_t stall_ms);
+
 /* Ends it now: resets what isn't delivered. on_end will not run. */
 void linger_cancel(struct relay_linger *linger);

@@ -121,7 +121,9 @@ void http_conn_close(struct http_conn *conn, enum http_end how)
     conn->linger = linger_start(conn->client, conn->options.linger_ms, on_lingered, conn);
     if (!conn->linger) {
         end(conn, HTTP_END_RESET);
+        return;
     }
+    linger_allow_stall(conn->linger, conn->options.idle_ms);
 }
 
 void http_conn_reset(struct http_conn *conn, enum http_end how)

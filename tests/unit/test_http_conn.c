@@ -736,6 +736,44 @@ static void test_slow_client(void **state)
     fixture_stop(&f);
 }
 
+static bool time_has_come(struct fixture *f, size_t at_ms)
+{
+    (void)f;
+    return loop_now_ms() >= at_ms;
+}
+
+/* The last bytes of a closing connection are in the kernel; a client that pauses for longer than linger, but
+ * not than idle, gets them all the same. */
+static void test_pause_after_close(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, false);
+    f.options.linger_ms = 50;
+    f.keep_reading = false;
+    fixture_start(&f, false);
+    const int small = 16384;
+    setsockopt(f.peer, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    const size_t size = 300000; /* more than the client's buffer, less than ours */
+    const struct http_file file = file_of(make_file(size), size);
+    answer_with_file(&f, &later, &file, "GET /x HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    assert_true(fixture_wait(&f, fixture_has_reports, 1));
+    assert_true(fixture_wait(&f, time_has_come, loop_now_ms() + 4 * f.options.linger_ms));
+    assert_false(f.ended);
+    f.keep_reading = true;
+    assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
+    assert_true(f.peer_eof);
+    size_t offset = 0;
+    struct response r = fixture_response(&f, &offset, true);
+    assert_int_equal(r.body_size, size);
+    assert_true(file_bytes_are(r.body, size));
+    /* Everything is delivered: now the short deadline counts. */
+    assert_true(fixture_wait(&f, fixture_has_ended, 0));
+    assert_int_equal(f.end, HTTP_END_CLOSED);
+    fixture_stop(&f);
+}
+
 static void test_handler_never_answers(void **state)
 {
     (void)state;
@@ -890,6 +928,7 @@ int main(void)
         cmocka_unit_test(test_idle_timeout),
         cmocka_unit_test(test_stalled_client),
         cmocka_unit_test(test_slow_client),
+        cmocka_unit_test(test_pause_after_close),
         cmocka_unit_test(test_handler_never_answers),
         cmocka_unit_test(test_drain_idle),
         cmocka_unit_test(test_drain_meets_request),
