@@ -120,6 +120,8 @@ static void rest(struct http_conn *conn)
     if (conn->state == CONN_IDLE) {
         http_conn_drop_buffer(conn);
         if (conn->draining) {
+            /* An idle client has no reason to end by itself: deliver what it may still be reading, then go. */
+            conn->options.linger_ms = 0;
             http_conn_close(conn, HTTP_END_CLOSED);
         }
     }
