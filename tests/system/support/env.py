@@ -26,7 +26,7 @@ def kernel_has_ktls():
 KTLS = kernel_has_ktls()
 
 MIB = 1 << 20
-BIG = (20 if KTLS else 100) * 10**6 // (5 if SLOW else 1)
+BIG = (12 if KTLS else 100) * 10**6 // (5 if SLOW else 1)
 
 
 def seconds(natural):

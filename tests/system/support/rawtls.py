@@ -4,6 +4,7 @@ Takes the client's traffic key from the key log. AES-GCM only; libcrypto does th
 """
 import ctypes
 import ctypes.util
+import functools
 import hmac
 import struct
 
@@ -15,6 +16,7 @@ CLOSE_NOTIFY = b"\x01\x00"
 CIPHERS_12 = "ECDHE+AESGCM"
 
 
+@functools.cache
 def _libcrypto():
     lib = ctypes.CDLL(ctypes.util.find_library("crypto"))
     for name in ("EVP_CIPHER_CTX_new", "EVP_aes_128_gcm", "EVP_aes_256_gcm"):
