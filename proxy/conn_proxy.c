@@ -91,11 +91,15 @@ static void on_dial_end(void *arg, const struct dial_end *end)
     struct conn *conn = arg;
 
     assert(conn->state == CONN_DIALING);
+    conn->server_used = end->server;
+    if (end->status == DIAL_LOST) {
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_RESET, CLOSED_BY_SERVER, end->detail});
+        return;
+    }
     if (end->status != DIAL_CONNECTED) {
         conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, end->detail});
         return;
     }
-    conn->server_used = end->server;
     dial_free(conn->dial);
     conn->dial = NULL;
     start_session(conn);

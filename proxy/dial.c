@@ -32,11 +32,16 @@ struct dial {
 
 static void dial_next(struct dial *dial);
 
+static bool was_reached(enum dial_status status)
+{
+    return status == DIAL_CONNECTED || status == DIAL_LOST;
+}
+
 static void tell_end(struct dial *dial)
 {
     const struct dial_end end = {
         .status = dial->status,
-        .server = dial->status == DIAL_CONNECTED ? &dial->options.backend->servers[dial->current] : NULL,
+        .server = was_reached(dial->status) ? &dial->options.backend->servers[dial->current] : NULL,
         .detail = dial->detail,
     };
 
@@ -53,7 +58,7 @@ static void dial_finish(struct dial *dial, enum dial_status status)
     dial->state = DIAL_STATE_OVER;
     dial->status = status;
     event_del(&dial->timer);
-    if (status == DIAL_CONNECTED)
+    if (was_reached(status))
         backend_server_connected(&dial->options.backend->servers[dial->current]);
     if (dial->starting)
         loop_queue(dial->options.loop, &dial->report);
@@ -108,10 +113,16 @@ static void on_server_ready(void *arg)
         return;
     if (getsockopt(dial->options.server->fd, SOL_SOCKET, SO_ERROR, &error, &length) == -1)
         error = errno;
-    if (error == 0)
+    if (error == 0) {
         dial_finish(dial, DIAL_CONNECTED);
-    else
+    } else if (error == ECONNRESET || error == EPIPE) {
+        /* A SYN that is refused gives ECONNREFUSED: this was a connection, with a server that is alive. */
+        snprintf(dial->detail, sizeof(dial->detail), "%s", strerror(error));
+        endpoint_close(dial->options.server);
+        dial_finish(dial, DIAL_LOST);
+    } else {
         try_failed(dial, strerror(error), true);
+    }
 }
 
 enum connect_outcome { CONNECT_STARTED, CONNECT_DONE, CONNECT_BUSY, CONNECT_FAILED, CONNECT_NO_RESOURCE };

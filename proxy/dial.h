@@ -13,13 +13,14 @@ struct dial;
 
 enum dial_status {
     DIAL_CONNECTED,
+    DIAL_LOST,        /* was connected, and the server has reset it already: the endpoint is closed */
     DIAL_NO_SERVER,   /* each was tried, or the deadline is over; `detail` tells of the last */
     DIAL_NO_RESOURCE, /* no descriptor or memory here: no server's fault */
 };
 
 struct dial_end {
     enum dial_status status;
-    struct backend_server *server; /* CONNECTED: backend_server_released() is now owed */
+    struct backend_server *server; /* CONNECTED, LOST: backend_server_released() is now owed */
     const char *detail;            /* otherwise; valid within the callback */
 };
 

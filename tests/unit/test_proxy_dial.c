@@ -387,6 +387,33 @@ static void test_cancelled_after_the_server_accepted(void **state)
     teardown(&f);
 }
 
+/* That is the end of this connection, not a reason to try another server. */
+static void test_reset_as_soon_as_connected(void **state)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    struct fixture f;
+    char text[64], other[64];
+    int listening = listen_tcp(8, text, sizeof(text)), unused = listen_tcp(8, other, sizeof(other)), accepted;
+
+    (void)state;
+    setup(&f);
+    add_server(&f, text);
+    add_server(&f, other);
+    start(&f, 5000);
+    accepted = accept(listening, NULL, NULL);
+    assert_int_equal(setsockopt(accepted, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+    close(accepted);
+    run(&f);
+    assert_int_equal(f.status, DIAL_LOST);
+    assert_string_equal(f.server->name, text);
+    assert_int_equal(f.server->stats->up, 1);
+    assert_int_equal(f.server->stats->failures, 0);
+    assert_int_equal(f.endpoint.fd, -1);
+    close(listening);
+    close(unused);
+    teardown(&f);
+}
+
 static void test_cancelled_half_way(void **state)
 {
     struct fixture f;
@@ -417,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_the_deadline_of_the_whole),
         cmocka_unit_test(test_unix_with_a_full_backlog),
         cmocka_unit_test(test_no_descriptor_is_no_failure_of_the_server),
+        cmocka_unit_test(test_reset_as_soon_as_connected),
         cmocka_unit_test(test_cancelled_half_way),
         cmocka_unit_test(test_cancelled_after_the_server_accepted),
     };
