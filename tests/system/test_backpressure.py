@@ -37,6 +37,7 @@ def test_a_stalled_client_stalls_the_server(relay, proxy, backend):
     before = daemon.rss()
     with daemon.connect("app", rcvbuf=4096) as sock:
         streams.receive_exactly(sock, 1)
+        wait_for(lambda: senders, "the server to be reached")
         sent = wait_until_still(lambda: senders[0].sent, "the server to block")
         assert sent < IN_FLIGHT_MAX, f"{sent} bytes left the server although nobody reads"
         assert idle_cpu(daemon) < 0.1, "busy although nothing can move"

@@ -203,6 +203,7 @@ def test_stalled_client_stalls_the_server(version, tls_proxy, dial, backend):
     sock = dial(daemon, version, rcvbuf=4096)
     first = streams.receive_exactly(sock, 1)
     if not env.KTLS:  # the guest's payload may fit the buffers on the way
+        env.wait_for(lambda: senders, "the server to be reached")
         sent = env.wait_until_still(lambda: senders[0].sent, "the server to block")
         assert sent < 24 * MIB
     rest = streams.receive(sock)

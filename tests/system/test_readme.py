@@ -1,0 +1,45 @@
+"""The README against the program: its reference is what `sluice reference` prints, its configuration passes `check`,
+and the commands it names exist."""
+import re
+import shlex
+import subprocess
+
+from support.env import SLUICE_BIN, TREE
+
+README = (TREE / "README.md").read_text()
+
+
+def run(*args):
+    return subprocess.run([SLUICE_BIN, *args], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_reference_is_what_the_program_prints():
+    section = re.search(r"<!-- reference: begin -->(.*?)<!-- reference: end -->", README, re.DOTALL)[1]
+    assert section.strip() == run("reference").stdout.strip(), "put the output of `sluice reference` into the README"
+
+
+def test_the_configuration_is_good(tmp_path, dev_certs):
+    sample = re.search(r"<!-- configuration -->\n```\n(.*?)```", README, re.DOTALL)[1]
+    (tmp_path / "dev").mkdir()
+    for kind in ("pem", "key"):
+        (tmp_path / "dev" / f"localhost.{kind}").write_bytes(dev_certs[kind].read_bytes())
+    (tmp_path / "site").mkdir()
+    (tmp_path / "readme.conf").write_text(sample)
+    result = run("check", "-c", tmp_path / "readme.conf")
+    assert result.returncode == 0 and not result.stderr and not result.stdout, result
+
+
+def test_every_command_is_in_the_usage():
+    usage = run("--help").stdout
+    commands = set(re.findall(r"^    sluice (\w+)", README, re.MULTILINE))
+    assert commands == {"run", "check", "plan", "probe", "serve", "relay", "demo", "reference"}
+    for command in commands:
+        assert re.search(rf"^\s+{command}\b", usage, re.MULTILINE), command
+
+
+def test_every_path_it_names_is_in_the_tree():
+    words = {word.rstrip(",.:;)") for line in re.findall(r"^    (\S.*)$", README, re.MULTILINE)
+             for word in shlex.split(line.split("#")[0].replace("'", ""), posix=False)}
+    named = {word for word in words if re.match(r"(conf|tests|certs|relay|proxy)/", word)}
+    assert {"conf/quickstart", "tests/run", "conf/sluice.conf"} <= named
+    assert all((TREE / word).exists() for word in named), named
