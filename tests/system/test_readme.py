@@ -4,13 +4,13 @@ import re
 import shlex
 import subprocess
 
-from support.env import SLUICE_BIN, TREE
+from support.env import BIN, ROOT
 
-README = (TREE / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
 
 
 def run(*args):
-    return subprocess.run([SLUICE_BIN, *args], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([BIN, *args], capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_the_reference_is_what_the_program_prints():
@@ -18,11 +18,11 @@ def test_the_reference_is_what_the_program_prints():
     assert section.strip() == run("reference").stdout.strip(), "put the output of `sluice reference` into the README"
 
 
-def test_the_configuration_is_good(tmp_path, dev_certs):
+def test_the_configuration_is_good(tmp_path, certs):
     sample = re.search(r"<!-- configuration -->\n```\n(.*?)```", README, re.DOTALL)[1]
     (tmp_path / "dev").mkdir()
-    for kind in ("pem", "key"):
-        (tmp_path / "dev" / f"localhost.{kind}").write_bytes(dev_certs[kind].read_bytes())
+    (tmp_path / "dev" / "localhost.pem").write_bytes(certs.localhost["cert"].read_bytes())
+    (tmp_path / "dev" / "localhost.key").write_bytes(certs.localhost["key"].read_bytes())
     (tmp_path / "site").mkdir()
     (tmp_path / "readme.conf").write_text(sample)
     result = run("check", "-c", tmp_path / "readme.conf")
@@ -42,4 +42,4 @@ def test_every_path_it_names_is_in_the_tree():
              for word in shlex.split(line.split("#")[0].replace("'", ""), posix=False)}
     named = {word for word in words if re.match(r"(conf|tests|certs|relay|proxy)/", word)}
     assert {"conf/quickstart", "tests/run", "conf/sluice.conf"} <= named
-    assert all((TREE / word).exists() for word in named), named
+    assert all((ROOT / word).exists() for word in named), named
