@@ -146,9 +146,11 @@ def list_steps(options):
                 "-DSLUICE_SANITIZE=address,undefined", f"-DSLUICE_FUZZ_SECONDS={FUZZ_SECONDS}")
     yield unit("fuzz", "build-fuzz", ("fuzzers",), layout, SANITIZERS)
     yield Step("format", ["clang-format-14", "--dry-run", "-Werror", *sources(".c", ".h")])
-    yield Step("cppcheck", ["cppcheck", "--std=c11", "--enable=warning,performance,portability", "--library=posix",
-                            "--library=bsd", "--inline-suppr", "--quiet", "--error-exitcode=1", "-D_GNU_SOURCE", "-I.",
-                            *sources(".c")])
+    # Its list macros are the one system header that cppcheck must see to parse us.
+    queue = next(Path("/usr/include").glob("*/sys/queue.h"), "sys/queue.h")
+    yield Step("cppcheck", ["cppcheck", "--std=c11", "--enable=warning,performance,portability", f"--include={queue}",
+                            "--suppressions-list=tests/cppcheck.suppress", "--quiet", "--error-exitcode=1",
+                            "-D_GNU_SOURCE", "-I.", *sources(".c")])
 
 
 class Runner:
