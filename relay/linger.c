@@ -16,9 +16,10 @@
  * takes microseconds), then at twice the distance each time up to the largest. */
 #define POLL_FIRST_MS 1
 #define POLL_LARGEST_MS 200
-/* The kernel's TLS may still hold a partly queued record at the moment when TCP's queue runs empty: believe
- * the second look. */
-#define EMPTY_LOOKS 2
+/* The kernel's TLS may still hold a partly queued record at the moment when TCP's queue runs empty, and its
+ * worker thread queues the rest: believe an empty queue that has stayed so for longer than a busy machine
+ * lets that thread wait. (Two looks alone may be microseconds apart, at two edges.) */
+#define SETTLE_MS 20
 /* Bytes of unwanted input dropped a turn: a peer that talks for ever gets no more of the worker than others.
  */
 #define DROP_PER_TURN (256u << 10)
@@ -31,8 +32,9 @@ struct relay_linger {
     struct loop_task task, burial;
     enum linger_state state;
     bool ktls, delivered, saw_fin;
-    unsigned empty_looks, poll_ms;
-    int queued; /* as SIOCOUTQ said last */
+    unsigned poll_ms;
+    uint64_t empty_since; /* 0: the queue wasn't empty when last seen */
+    int queued;           /* as SIOCOUTQ said last */
     uint64_t timeout_ms, stall_ms, deadline;
     void (*on_end)(void *arg, bool delivered);
     void *arg;
@@ -65,7 +67,8 @@ static void finish(struct relay_linger *linger, bool delivered)
 static void arm(struct relay_linger *linger)
 {
     uint64_t now = loop_now_ms(), left = linger->deadline > now ? linger->deadline - now : 0;
-    uint64_t wait = linger->state == LINGER_DELIVERING && linger->poll_ms < left ? linger->poll_ms : left;
+    uint64_t poll = linger->empty_since != 0 ? SETTLE_MS : linger->poll_ms;
+    uint64_t wait = linger->state == LINGER_DELIVERING && poll < left ? poll : left;
     const struct timeval tv = {.tv_sec = (time_t)(wait / 1000), .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
     evtimer_add(&linger->timer, &tv);
 }
@@ -113,14 +116,18 @@ static bool queue_empty(struct relay_linger *linger)
         linger->queued = queued;
         linger->deadline = loop_now_ms() + linger->stall_ms;
     }
-    linger->empty_looks = queued == 0 ? linger->empty_looks + 1 : 0;
-    return linger->empty_looks >= (linger->ktls ? EMPTY_LOOKS : 1u);
+    uint64_t now = loop_now_ms();
+    if (queued != 0)
+        linger->empty_since = 0;
+    else if (linger->empty_since == 0)
+        linger->empty_since = now;
+    return queued == 0 && (!linger->ktls || now - linger->empty_since >= SETTLE_MS);
 }
 
 static void deliver(struct relay_linger *linger)
 {
     if (!queue_empty(linger)) {
-        if (linger->empty_looks == 0 && linger->poll_ms < POLL_LARGEST_MS)
+        if (linger->empty_since == 0 && linger->poll_ms < POLL_LARGEST_MS)
             linger->poll_ms *= 2;
         return;
     }
@@ -157,8 +164,9 @@ static void advance(struct relay_linger *linger)
         }
     }
     enum io_status input = linger->saw_fin ? IO_EOF : drop_input(linger);
-    if (input == IO_BROKEN) {
-        finish(linger, false);
+    /* Behind a FIN nothing is read any more that could tell of a reset. */
+    if (input == IO_BROKEN || (linger->saw_fin && endpoint_check(ep) != 0)) {
+        finish(linger, linger->delivered);
         return;
     }
     linger->saw_fin = input == IO_EOF;
