@@ -9,8 +9,10 @@
 
 #include "relay/loop.h"
 
-/* Idle pipes kept for reuse. An empty pipe costs two descriptors and 40 bytes a slot, no pages. */
-#define PIPE_IDLE_MAX 64
+/* Idle pipes kept for reuse. An empty pipe costs two descriptors, 40 bytes a slot and no pages; but its size
+ * counts against what all workers together may have as an unprivileged user (64 of 1 MiB), so a worker that
+ * was busy once must not keep them all. */
+#define PIPE_IDLE_MAX 8
 
 struct pipe_pool {
     struct relay_pipe *idle;
