@@ -187,7 +187,7 @@ static void send_urgent(struct flow_rig *fr)
 /* A TCP urgent byte, at which splice says EAGAIN for ever: it stays in its place in the stream, and what is
  * behind it comes through. `before` bytes, the byte, `after` bytes; all there before the first step, or not.
  */
-static void carry_urgent(enum relay_force force, uint64_t before, uint64_t after, bool queued)
+static void carry_urgent(enum relay_force force, uint64_t before, uint64_t after, bool queued, bool fin)
 {
     struct flow_rig fr;
     flow_rig_open(&fr, ENDS_TCP, 0, true);
@@ -201,6 +201,8 @@ static void carry_urgent(enum relay_force force, uint64_t before, uint64_t after
     if (!queued)
         flow_rig_carry(&fr, before + 1, 0, ALL);
     writer_feed(&fr.writer, before + 1 + after, ALL);
+    if (fin) /* with a FIN behind it splice calls the mark an end */
+        assert_return_code(shutdown(fr.writer.fd, SHUT_WR), errno);
     if (queued)
         flow_rig_start(&fr);
     flow_rig_carry(&fr, before + 1 + after, ALL, ALL);
@@ -221,8 +223,9 @@ static void urgent_byte_keeps_its_place(void **state)
     static const uint64_t lengths[][2] = {{0, 0}, {0, 5000}, {5000, 0}, {5000, 5000}, {100000, 100000}};
     for (size_t force = 0; force < sizeof(forces) / sizeof(*forces); force++)
         for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
-            carry_urgent(forces[force], lengths[i][0], lengths[i][1], true);
-            carry_urgent(forces[force], lengths[i][0], lengths[i][1], false);
+            carry_urgent(forces[force], lengths[i][0], lengths[i][1], true, false);
+            carry_urgent(forces[force], lengths[i][0], lengths[i][1], false, false);
+            carry_urgent(forces[force], lengths[i][0], lengths[i][1], true, true);
         }
 }
 
