@@ -35,6 +35,7 @@ struct flow *flow_new(struct loop *loop, const struct flow_options *options)
     flow->head_size = options->head_size;
     flow->facts.small = true;
     flow->facts.not_regular_file = options->source->not_regular;
+    flow->copy_room = FLOW_COPY_ROOM_MIN < loop->copy_size ? FLOW_COPY_ROOM_MIN : loop->copy_size;
     flow->segment = -1;
     return flow;
 }

@@ -92,11 +92,22 @@ static size_t take_head(struct flow *flow, uint8_t *buffer, size_t room)
     return n;
 }
 
+/* How much to read next: what the sink took of the last read, twice that when it took all. A slow reader then
+ * never makes the flow hold half a megabyte, and bulk has the whole buffer after three reads. */
+static void adapt_room(struct flow *flow, size_t size, size_t done)
+{
+    size_t room = done < size ? done : size == flow->copy_room ? 2 * size : flow->copy_room;
+    if (room < FLOW_COPY_ROOM_MIN)
+        room = FLOW_COPY_ROOM_MIN;
+    flow->copy_room = room < flow->loop->copy_size ? room : flow->loop->copy_size;
+}
+
 enum move_status move_copy_step(struct flow *flow, size_t budget)
 {
     uint8_t *buffer = flow->loop->copy_buffer;
-    size_t room = flow->loop->copy_size, moved = 0;
+    size_t moved = 0;
     for (;;) {
+        size_t room = flow->copy_room;
         if (flow->held_size != 0) {
             enum io_status status = write_held(flow);
             if (status != IO_OK)
@@ -135,6 +146,7 @@ enum move_status move_copy_step(struct flow *flow, size_t budget)
         if (wrote == IO_BROKEN || wrote == IO_EOF)
             return MOVE_SINK_BROKEN;
         moved += size;
+        adapt_room(flow, size, done);
         bool detour_over = leave_detour(flow), bulk = turned_bulk(flow, got);
         flow->replan = detour_over || bulk;
     }

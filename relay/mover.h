@@ -49,7 +49,8 @@ struct flow {
 
     struct relay_pipe *pipe; /* splice: lent by the pool while bytes move */
 
-    uint8_t *held; /* copy: what a short write left over */
+    size_t copy_room; /* copy: bytes to read next */
+    uint8_t *held;    /* what a short write left over */
     size_t held_offset, held_size;
 
     uint8_t *map; /* mmap: the window in use */
@@ -93,4 +94,5 @@ bool flow_filled(const struct flow *flow, size_t length);
 #define FLOW_BULK_READS 2
 #define FLOW_SMALL_TURN (16u << 10)
 #define FLOW_SMALL_TURNS 8
+#define FLOW_COPY_ROOM_MIN (64u << 10) /* the first read while copying; four TLS records */
 bool flow_is_adaptive(const struct flow *flow);
