@@ -3,6 +3,8 @@
  */
 #include "relay_tls_support.h"
 
+#include <poll.h>
+
 #define TINY 4096
 
 struct pair {
