@@ -14,6 +14,8 @@ static const struct {
 } commands[] = {
     {"http", "URL...   load an HTTP server", command_http},
     {"tcp", "ADDRESS  load a TCP server or proxy", command_tcp},
+    {"modes", "what each relay mode of sluice costs", command_modes},
+    {"origin", "the server behind the proxies that modes and peers load", command_origin},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
