@@ -69,6 +69,7 @@ static int start_origin(struct bench *bench)
 
     if (server_start(&bench->origin, &bench->workspace, &start) == -1)
         return -1;
+    bench->helpers.pids[bench->helpers.count++] = bench->origin.pid;
     return server_wait_address(&bench->origin, "http", bench->origin_http) == 0 &&
                    server_wait_address(&bench->origin, "echo", bench->origin_echo) == 0
                ? 0
@@ -112,24 +113,31 @@ void bench_load_options(const struct bench *bench, struct load_options *options)
     options->cpus = bench->pinned ? &bench->client_cpus : NULL;
 }
 
+/* The client and the origin together: pinned, they share what the server does not have. */
+static double client_cpus(const struct bench *bench, const struct load_options *options)
+{
+    return bench->pinned ? (double)CPU_COUNT(&bench->client_cpus) : report_client_cpus(options);
+}
+
 int bench_run(const struct bench *bench, const struct load_options *options,
               const struct measure_pids *server, struct bench_sample *sample)
 {
     struct measure_point before, after;
 
     memset(sample, 0, sizeof(*sample));
-    if (measure_take(server, &before) == -1) {
+    if (measure_take(server, &bench->helpers, &before) == -1) {
         fputs("sluice-load: the server is gone\n", stderr);
         return -1;
     }
     if (load_run(options, &sample->load) == -1)
         goto fail;
-    if (measure_take(server, &after) == -1) {
+    if (measure_take(server, &bench->helpers, &after) == -1) {
         fputs("sluice-load: the server died under the load\n", stderr);
         goto fail;
     }
-    measure_between(&before, &after, bench->pinned ? &bench->client_cpus : NULL, &sample->measure);
-    sample->client_limited = report_client_limited(options, &sample->measure, 1);
+    measure_between(&before, &after, &sample->measure);
+    sample->client_limited = report_client_limited(&sample->measure, client_cpus(bench, options), 1);
+    sample->others = measure_others(&sample->measure);
     if (sample->load.interrupted)
         goto fail;
     if (sample->load.failed > 0 || sample->load.requests == 0) {

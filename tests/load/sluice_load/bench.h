@@ -26,6 +26,7 @@ struct bench {
     cpu_set_t server_cpus, client_cpus;
     bool pinned;
     struct server origin;
+    struct measure_pids helpers; /* the origin's process */
     char origin_http[128], origin_echo[128];
 };
 
@@ -43,6 +44,7 @@ struct bench_sample {
     struct load_result load;
     struct measure measure;
     bool client_limited;
+    double others; /* of all processors' time, what went to strangers: 0 to 1 */
 };
 
 /* -1 with a message if a process is gone or the load could not begin; a load of which a request failed is

@@ -300,17 +300,17 @@ static int run(struct command_line *line, const char *command)
     struct load_result result;
     int status = 1;
 
-    if (measure_take(&line->pids, &before) == -1)
+    if (measure_take(&line->pids, NULL, &before) == -1)
         command_usage_error("--pid: %s", strerror(errno));
     if (load_run(&line->load, &result) == 0) {
         status = result.failed == 0 && result.requests > 0 ? 0 : 1;
-        if (measure_take(&line->pids, &after) == -1) {
+        if (measure_take(&line->pids, NULL, &after) == -1) {
             fprintf(stderr, "sluice-load: a process of --pid ended under the load\n");
             line->pids.count = 0;
             after.server_cpu = before.server_cpu;
             status = 1;
         }
-        measure_between(&before, &after, line->load.cpus, &measure);
+        measure_between(&before, &after, &measure);
         if (!line->json)
             report_load_text(stdout, &line->load, &result, &measure, &line->pids);
         else if (report_print_json(

@@ -73,69 +73,63 @@ static uint64_t process_switches(pid_t pid)
 }
 
 /* Busy is all but idle and waiting for a disk; what a hypervisor stole was nobody's here. */
-static void read_system(struct measure_point *point)
+static double system_cpu(void)
 {
-    double tick = 1.0 / (double)sysconf(_SC_CLK_TCK), v[8];
     FILE *file = fopen("/proc/stat", "re");
-    char line[512], name[16];
+    double v[7] = {0}, busy = 0;
 
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL && strncmp(line, "cpu", 3) == 0) {
-        double busy;
-
-        memset(v, 0, sizeof(v));
-        if (sscanf(line, "%15s %lf %lf %lf %lf %lf %lf %lf %lf", name, &v[0], &v[1], &v[2], &v[3], &v[4],
-                   &v[5], &v[6], &v[7]) < 5)
-            continue;
-        busy = (v[0] + v[1] + v[2] + v[5] + v[6]) * tick;
-        if (name[3] == '\0') {
-            point->system_cpu = busy;
-            continue;
-        }
-        long cpu = strtol(name + 3, NULL, 10);
-
-        if (cpu >= 0 && cpu < CPU_SETSIZE) {
-            point->cpu_busy[cpu] = busy;
-            point->cpu_total[cpu] = busy + (v[3] + v[4] + v[7]) * tick;
-        }
-    }
+    if (file != NULL &&
+        fscanf(file, "cpu %lf %lf %lf %lf %lf %lf %lf", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6]) == 7)
+        busy = (v[0] + v[1] + v[2] + v[5] + v[6]) / (double)sysconf(_SC_CLK_TCK);
     if (file != NULL)
         fclose(file);
+    return busy;
 }
 
-int measure_take(const struct measure_pids *server, struct measure_point *point)
+static int add_cpu(const struct measure_pids *pids, double *sum)
 {
-    memset(point, 0, sizeof(*point));
-    for (size_t i = 0; i < server->count; i++) {
+    for (size_t i = 0; i < pids->count; i++) {
         double cpu;
 
-        if (process_cpu(server->pids[i], &cpu) == -1)
+        if (process_cpu(pids->pids[i], &cpu) == -1)
             return -1;
-        point->server_cpu += cpu;
-        point->switches += process_switches(server->pids[i]);
+        *sum += cpu;
     }
+    return 0;
+}
+
+int measure_take(const struct measure_pids *server, const struct measure_pids *helpers,
+                 struct measure_point *point)
+{
+    memset(point, 0, sizeof(*point));
+    if (add_cpu(server, &point->server_cpu) == -1)
+        return -1;
     point->client_cpu = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
-    read_system(point);
+    if (helpers != NULL && add_cpu(helpers, &point->client_cpu) == -1)
+        return -1;
+    for (size_t i = 0; i < server->count; i++)
+        point->switches += process_switches(server->pids[i]);
+    point->system_cpu = system_cpu();
     point->time_ns = clock_ns();
     return 0;
 }
 
 void measure_between(const struct measure_point *from, const struct measure_point *to,
-                     const cpu_set_t *client_cpus, struct measure *measure)
+                     struct measure *measure)
 {
-    double busy = 0, total = 0;
-
     measure->seconds = (double)(to->time_ns - from->time_ns) / 1e9;
     measure->server_cpu = to->server_cpu - from->server_cpu;
     measure->client_cpu = to->client_cpu - from->client_cpu;
     measure->system_cpu = to->system_cpu - from->system_cpu;
     measure->switches = to->switches > from->switches ? to->switches - from->switches : 0;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (client_cpus != NULL && !CPU_ISSET((size_t)cpu, client_cpus))
-            continue;
-        busy += to->cpu_busy[cpu] - from->cpu_busy[cpu];
-        total += to->cpu_total[cpu] - from->cpu_total[cpu];
-    }
-    measure->client_cpus_busy = total > 0 ? busy / total : 0;
+}
+
+double measure_others(const struct measure *measure)
+{
+    double all = measure->seconds * (double)sysconf(_SC_NPROCESSORS_ONLN);
+    double others = measure->system_cpu - measure->server_cpu - measure->client_cpu;
+
+    return all > 0 && others > 0 ? others / all : 0;
 }
 
 int measure_memory(pid_t pid, uint64_t *bytes)

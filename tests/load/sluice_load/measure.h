@@ -19,25 +19,28 @@ struct measure_pids {
 /* A moment; two make a measurement. */
 struct measure_point {
     uint64_t time_ns;
-    double server_cpu, client_cpu, system_cpu;
+    double server_cpu, client_cpu; /* seconds */
+    double system_cpu;             /* of all processors, from /proc/stat: in steps of 10 ms */
     uint64_t switches;
-    double cpu_busy[CPU_SETSIZE], cpu_total[CPU_SETSIZE]; /* seconds, from /proc/stat: in steps of 10 ms */
 };
 
 struct measure {
     double seconds;
     double server_cpu, client_cpu, system_cpu; /* seconds */
     uint64_t switches;                         /* of the server, voluntary or not */
-    double client_cpus_busy;                   /* 0 to 1: of the processors given to measure_between */
 };
 
-/* The server's processes (none is allowed), this one, and the system. -1 with errno if a process is gone. */
-int measure_take(const struct measure_pids *server, struct measure_point *point)
-    __attribute__((warn_unused_result));
+/* The server's processes (none is allowed), the client's (this one, and those that help it; NULL: none), and
+ * the system. -1 with errno if a process is gone. */
+int measure_take(const struct measure_pids *server, const struct measure_pids *helpers,
+                 struct measure_point *point) __attribute__((warn_unused_result));
 
-/* client_cpus: where the client runs; NULL: anywhere. */
 void measure_between(const struct measure_point *from, const struct measure_point *to,
-                     const cpu_set_t *client_cpus, struct measure *measure);
+                     struct measure *measure);
+
+/* Of all processors' time, how much (0 to 1) went to processes that have nothing to do with the measurement.
+ */
+double measure_others(const struct measure *measure);
 
 /* Counts what `perf stat -e raw_syscalls:sys_enter -p PID` counts. Every call in the system is a little
  * slower while it runs, so nothing else should be measured meanwhile. start: -1 with errno and *why where the

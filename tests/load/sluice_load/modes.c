@@ -314,6 +314,7 @@ static void add_sample(struct modes_row *row, const struct bench_sample *sample)
     spread_add(&row->request_cpu, sample->measure.server_cpu / requests);
     row->user_per_byte = all > 0 ? (double)row->paths.user_bytes / (double)all : 0;
     row->client_limited += sample->client_limited;
+    spread_add(&row->others, sample->others);
     if (row->latency == NULL)
         row->latency = histogram_new();
     if (row->latency != NULL)

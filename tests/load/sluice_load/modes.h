@@ -55,6 +55,7 @@ struct modes_row {
     double user_per_byte;
     struct histogram *latency;
     unsigned client_limited; /* in so many repetitions */
+    struct spread others;    /* the share of all processors' time that went to strangers */
     enum modes_rank cpu_rank, throughput_rank;
 };
 

@@ -14,10 +14,15 @@ struct histogram;
 /* A share of its processors above which the client may have been what limited the load. */
 #define REPORT_CLIENT_BUSY 0.9
 
-/* Whether the client rather than the server set the pace. server_cpus: how many processors the server may
- * use; 0: it is not known. */
-bool report_client_limited(const struct load_options *options, const struct measure *measure,
-                           double server_cpus);
+/* A share of all processors that others used, above which figures are doubtful. */
+#define REPORT_DISTURBED 0.1
+
+/* Whether the client rather than the server set the pace. client_cpus, server_cpus: how many processors each
+ * may use; 0 of the server: it is not known. */
+bool report_client_limited(const struct measure *measure, double client_cpus, double server_cpus);
+
+/* How many processors the threads of a load can use. */
+double report_client_cpus(const struct load_options *options);
 
 /* {"count", "min", "mean", "p50", …} in milliseconds; null for NULL and for an empty one. New reference. */
 json_t *report_latency(const struct histogram *histogram);

@@ -21,17 +21,22 @@ static json_t *integer(uint64_t value)
     return json_integer((json_int_t)(value & INT64_MAX));
 }
 
-bool report_client_limited(const struct load_options *options, const struct measure *measure,
-                           double server_cpus)
+bool report_client_limited(const struct measure *measure, double client_cpus, double server_cpus)
 {
-    double threads = options->threads < options->connections ? options->threads : options->connections;
-    double client = measure->seconds > 0 ? measure->client_cpu / measure->seconds / threads : 0;
-    double server =
-        measure->seconds > 0 && server_cpus > 0 ? measure->server_cpu / measure->seconds / server_cpus : 0;
-
-    if (server >= REPORT_CLIENT_BUSY)
+    if (measure->seconds <= 0)
         return false;
-    return client >= REPORT_CLIENT_BUSY || (options->cpus != NULL && measure->client_cpus_busy >= 0.97);
+    if (server_cpus > 0 && measure->server_cpu >= REPORT_CLIENT_BUSY * measure->seconds * server_cpus)
+        return false;
+    return measure->client_cpu >= REPORT_CLIENT_BUSY * measure->seconds * client_cpus;
+}
+
+double report_client_cpus(const struct load_options *options)
+{
+    double cpus = options->threads < options->connections ? options->threads : options->connections;
+
+    if (options->cpus != NULL && CPU_COUNT(options->cpus) < cpus)
+        cpus = CPU_COUNT(options->cpus);
+    return cpus;
 }
 
 json_t *report_latency(const struct histogram *histogram)
@@ -162,8 +167,10 @@ json_t *report_load_json(const char *command, const struct load_options *options
                                   measure->seconds > 0 ? measure->client_cpu / measure->seconds : 0.0));
     json_object_set_new(document, "server", server_json(result, measure, server));
     json_object_set_new(document, "system", json_pack("{s:f}", "cpu_s", measure->system_cpu));
+    json_object_set_new(document, "others_busy",
+                        server->count > 0 ? json_real(measure_others(measure)) : json_null());
     json_object_set_new(document, "client_was_the_limit",
-                        json_boolean(report_client_limited(options, measure, 0)));
+                        json_boolean(report_client_limited(measure, report_client_cpus(options), 0)));
     return document;
 }
 
@@ -212,7 +219,7 @@ static void print_cost(FILE *file, const struct load_options *options, const str
         fprintf(file, "; %s context switches", units_count(text, (double)measure->switches));
     }
     fputc('\n', file);
-    if (report_client_limited(options, measure, 0))
+    if (report_client_limited(measure, report_client_cpus(options), 0))
         fputs("limit        the client: it used its processors up, the server may be able to do more (-t, "
               "--cpus)\n",
               file);

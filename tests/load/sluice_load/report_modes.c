@@ -10,19 +10,9 @@
 #include "sluice_load/table.h"
 #include "sluice_load/units.h"
 
-/* The same with another unit. */
-static struct spread scaled(const struct spread *spread, double factor)
-{
-    struct spread result = *spread;
-
-    for (size_t i = 0; i < result.count; i++)
-        result.values[i] *= factor;
-    return result;
-}
-
 static json_t *scaled_json(const struct spread *spread, double factor)
 {
-    struct spread result = scaled(spread, factor);
+    struct spread result = spread_scaled(spread, factor);
 
     return spread_json(&result);
 }
@@ -69,6 +59,7 @@ static json_t *row_json(const struct modes_row *row)
     json_object_set_new(object, "latency_ms", report_latency(row->latency));
     json_object_set_new(object, "client_was_the_limit",
                         json_boolean(row->client_limited * 2 > row->throughput.count));
+    json_object_set_new(object, "others_busy", spread_json(&row->others));
     json_object_set_new(object, "rank",
                         json_pack("{s:s, s:s}", "cpu", rank_name(row->cpu_rank), "throughput",
                                   rank_name(row->throughput_rank)));
@@ -102,9 +93,11 @@ static const char *mark(enum modes_rank rank)
     return rank == MODES_RANK_BEST ? " *" : rank == MODES_RANK_TIED ? " =" : "";
 }
 
-static void add_median(struct table *table, const struct spread *spread, double factor, int places)
+static void add_median(struct table *table, const struct spread *spread, double factor)
 {
-    table_add(table, "%.*f", places, spread_median(spread) * factor);
+    double median = spread_median(spread) * factor;
+
+    table_add(table, "%.*f", spread_places(median), median);
 }
 
 static void add_duration(struct table *table, const struct modes_row *row, double percent)
@@ -116,16 +109,33 @@ static void add_duration(struct table *table, const struct modes_row *row, doubl
                                    : "–");
 }
 
+/* What it used, and whether the figures are to be trusted. */
+static void add_remarks(struct table *table, const struct modes_row *row)
+{
+    char used[128] = "", disturbed[64] = "", limited[32] = "";
+    double others = spread_median(&row->others);
+
+    if (row->mode->expected.mode == NULL)
+        paths_used_text(&row->paths, used);
+    if (others > REPORT_DISTURBED)
+        snprintf(disturbed, sizeof(disturbed), "%sothers used %.0f %% of the processors",
+                 used[0] != '\0' ? "; " : "", 100 * others);
+    if (row->client_limited * 2 > row->throughput.count)
+        snprintf(limited, sizeof(limited), "%sthe client was the limit",
+                 used[0] != '\0' || disturbed[0] != '\0' ? "; " : "");
+    table_add(table, "%s%s%s", used, disturbed, limited);
+}
+
 static void add_figures(struct table *table, const struct modes_row *row)
 {
-    struct spread rate = scaled(&row->throughput, 1e-9), cpu = scaled(&row->server_cpu, 1e9);
-    char text[SPREAD_TEXT], number[UNITS_TEXT], used[128];
+    struct spread rate = spread_scaled(&row->throughput, 1e-6), cpu = spread_scaled(&row->server_cpu, 1e9);
+    char text[SPREAD_TEXT], number[UNITS_TEXT];
 
-    table_add(table, "%s%s", spread_text(&rate, 2, text), mark(row->throughput_rank));
+    table_add(table, "%s%s", spread_text(&rate, text), mark(row->throughput_rank));
     table_add(table, "%s", units_count(number, spread_median(&row->request_rate)));
-    table_add(table, "%s%s", spread_text(&cpu, 3, text), mark(row->cpu_rank));
-    add_median(table, &row->client_cpu, 1e9, 3);
-    add_median(table, &row->system_cpu, 1e9, 3);
+    table_add(table, "%s%s", spread_text(&cpu, text), mark(row->cpu_rank));
+    add_median(table, &row->client_cpu, 1e9);
+    add_median(table, &row->system_cpu, 1e9);
     table_add(table, "%s", row->syscalls > 0 ? units_count(number, row->syscalls * 1e9) : "–");
     table_add(table, "%s", row->syscalls > 0 ? units_count(number, 1 / row->syscalls) : "–");
     table_add(table, "%s", units_count(number, spread_median(&row->switches) * 1e9));
@@ -133,8 +143,7 @@ static void add_figures(struct table *table, const struct modes_row *row)
     add_duration(table, row, 50);
     add_duration(table, row, 99);
     add_duration(table, row, 99.9);
-    table_add(table, "%s%s", row->mode->expected.mode == NULL ? paths_used_text(&row->paths, used) : "",
-              row->client_limited * 2 > row->throughput.count ? " the client was the limit" : "");
+    add_remarks(table, row);
 }
 
 #define FIGURES 13
@@ -162,7 +171,7 @@ static void print_group(FILE *file, const struct modes_result *result, size_t *a
 {
     const char *group = result->rows[*at].mode->group;
     struct table *table =
-        table_new("mode|size x connections|drain|GB/s|requests/s|server CPU s/GB|client s/GB|"
+        table_new("mode|size x connections|drain|MB/s|requests/s|server CPU s/GB|client s/GB|"
                   "system s/GB|system calls/GB|bytes/call|context switches/GB|user bytes/byte|p50|"
                   "p99|p99.9|");
 

@@ -63,8 +63,23 @@ void spread_ratios(const struct spread *a, const struct spread *b, struct spread
     }
 }
 
-char *spread_text(const struct spread *spread, int places, char *text)
+int spread_places(double value)
 {
+    return value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3;
+}
+
+struct spread spread_scaled(const struct spread *spread, double factor)
+{
+    struct spread result = *spread;
+
+    for (size_t i = 0; i < result.count; i++)
+        result.values[i] *= factor;
+    return result;
+}
+
+char *spread_text(const struct spread *spread, char *text)
+{
+    int places = spread_places(spread_median(spread));
     if (spread->count == 0)
         snprintf(text, SPREAD_TEXT, "–");
     else if (spread->count == 1)

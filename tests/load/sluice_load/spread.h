@@ -28,9 +28,16 @@ bool spread_overlaps(const struct spread *a, const struct spread *b);
 /* Of repetition i: a / b. Both have been measured in turn, so what disturbed one disturbed the other. */
 void spread_ratios(const struct spread *a, const struct spread *b, struct spread *ratios);
 
-/* "0.123 (0.110–0.140)" into text of SPREAD_TEXT bytes, with so many places; "–" while there is none. */
+/* "0.123 (0.110–0.140)" into text of SPREAD_TEXT bytes, three digits of the median that matter; "–" while
+ * there is none. */
 #define SPREAD_TEXT 96
-char *spread_text(const struct spread *spread, int places, char *text);
+char *spread_text(const struct spread *spread, char *text);
+
+/* How many places a number is shown with. */
+int spread_places(double value);
+
+/* All values times a factor: another unit. */
+struct spread spread_scaled(const struct spread *spread, double factor);
 
 /* {"median", "min", "max", "values"}, or null. New reference. */
 json_t *spread_json(const struct spread *spread);
