@@ -43,10 +43,13 @@ static uint64_t find_deadline(const struct conn *conn)
 void conn_schedule(struct conn *conn)
 {
     const uint64_t now = loop_now_ms(), deadline = find_deadline(conn);
-    const uint64_t left = deadline > now ? deadline - now : 1;
-    const struct timeval delay = {.tv_sec = (time_t)(left / 1000),
-                                  .tv_usec = (suseconds_t)(left % 1000) * 1000};
+    uint64_t left = deadline > now ? deadline - now : 1;
+    struct timeval delay;
 
+    /* Half-way, too: session_look() tells progress by comparing. */
+    if (conn->state == CONN_RELAYING && left > conn->listener->timeouts.idle_ms / 2 + 1)
+        left = conn->listener->timeouts.idle_ms / 2 + 1;
+    delay = (struct timeval){.tv_sec = (time_t)(left / 1000), .tv_usec = (suseconds_t)(left % 1000) * 1000};
     if (deadline == NO_DEADLINE)
         event_del(&conn->timer);
     else
@@ -60,6 +63,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    if (conn->state == CONN_RELAYING)
+        session_look(conn->session);
     if (now < find_deadline(conn))
         conn_schedule(conn);
     else if (conn->drain_deadline_ms != 0 && now >= conn->drain_deadline_ms)

@@ -5,9 +5,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -220,6 +222,13 @@ int endpoint_check(struct endpoint *ep)
     socklen_t length = sizeof(error);
     loop_count(ep->loop, RELAY_SYS_IOCTL);
     return getsockopt(ep->fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+}
+
+int endpoint_unsent(const struct endpoint *ep)
+{
+    int unsent = 0;
+    loop_count(ep->loop, RELAY_SYS_IOCTL);
+    return ep->fd != -1 && ioctl(ep->fd, SIOCOUTQ, &unsent) == 0 ? unsent : 0;
 }
 
 void endpoint_close(struct endpoint *ep)

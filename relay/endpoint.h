@@ -93,6 +93,9 @@ bool endpoint_can_write(const struct endpoint *ep);
  * under back-pressure too. 0, or the errno. At most one system call an edge. */
 int endpoint_check(struct endpoint *ep);
 
+/* Bytes of a socket that its peer has not acknowledged yet; 0 also where the kernel can't tell (UNIX). */
+int endpoint_unsent(const struct endpoint *ep);
+
 /* Closes without ceremony: event, TLS and descriptor. What the kernel still holds of a plain socket is
  * delivered; of kTLS it may be cut (use linger.h). Harmless on a closed endpoint. */
 void endpoint_close(struct endpoint *ep);

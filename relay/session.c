@@ -12,6 +12,7 @@ struct session {
     struct loop_task task; /* the next turn */
     struct loop_task burial;
     uint64_t last_activity, last_moved;
+    int last_unsent[2];          /* by enum session_side */
     enum session_side first_end; /* whose end came first; NEITHER: none yet */
     bool ended;
     struct session_end end;
@@ -188,6 +189,17 @@ void session_free(struct session *session)
 uint64_t session_last_activity(const struct session *session)
 {
     return session->last_activity;
+}
+
+void session_look(struct session *session)
+{
+    const struct endpoint *sides[2] = {session->client, session->server};
+    for (int side = 0; side < 2; side++) {
+        int unsent = endpoint_unsent(sides[side]);
+        if (unsent != session->last_unsent[side])
+            session->last_activity = loop_now_ms();
+        session->last_unsent[side] = unsent;
+    }
 }
 
 struct flow *session_flow(const struct session *session, enum session_direction direction)

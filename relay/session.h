@@ -41,7 +41,12 @@ struct session *session_start(const struct session_options *options);
  */
 void session_free(struct session *session);
 
-/* loop_now_ms() of the last turn that moved a byte. */
+/* loop_now_ms() of the last turn that moved a byte, or of the last session_look() that saw one move. */
 uint64_t session_last_activity(const struct session *session);
+
+/* Looks whether a peer has taken bytes out of its send buffer since the last look. That moves nothing here,
+ * but it is no idleness: a buffer of megabytes keeps a slow reader busy for minutes, also after the last byte
+ * was written. The owner looks twice, at least, in the time that it takes for idleness. */
+void session_look(struct session *session);
 
 struct flow *session_flow(const struct session *session, enum session_direction direction);

@@ -5,11 +5,9 @@
 
 #include <assert.h>
 #include <event2/event.h>
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "proxy/http/http_conn_state.h"
 
@@ -59,11 +57,7 @@ static void arm(struct http_conn *conn)
 static bool progressed(struct http_conn *conn)
 {
     uint64_t moved = conn->state == CONN_SENDING ? flow_moved(conn->exchange->flow) : 0;
-    int unsent = 0;
-    loop_count(conn->loop, RELAY_SYS_IOCTL);
-    if (ioctl(conn->client->fd, SIOCOUTQ, &unsent) == -1) {
-        unsent = 0;
-    }
+    int unsent = endpoint_unsent(conn->client);
     bool progress = moved != conn->seen_moved || unsent != conn->seen_unsent;
     conn->seen_moved = moved;
     conn->seen_unsent = unsent;
