@@ -283,7 +283,8 @@ static bool enqueue(struct log *log, struct item *item)
 
 int log_open_target(enum log_target target, const char *path, unsigned uid, unsigned gid)
 {
-    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY;
+    /* O_NONBLOCK: a FIFO that nobody reads must not hold up the start, nor the log's thread for ever. */
+    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     int fd, saved;
 
     if (target != LOG_FILE)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -38,7 +39,7 @@ static int group_setup(void **state)
 
 static int group_teardown(void **state)
 {
-    static const char *const names[] = {"a", "b", "old", "pipe", "order", "full"};
+    static const char *const names[] = {"a", "b", "old", "pipe", "order", "full", "fifo"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -206,6 +207,19 @@ static void test_a_stuck_reader(void **state)
     close(reader);
 }
 
+/* One that nobody has opened for reading is an error, not a wait without end. */
+static void test_a_pipe_without_reader_is_refused(void **state)
+{
+    const char *path = path_of("fifo");
+
+    (void)state;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(10); /* instead of hanging */
+    assert_int_equal(log_open_target(LOG_FILE, path, (unsigned)-1, (unsigned)-1), -1);
+    assert_int_equal(errno, ENXIO);
+    alarm(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +228,7 @@ int main(void)
         cmocka_unit_test(test_reopen_and_switch),
         cmocka_unit_test(test_a_file_that_cannot_be_reopened_is_used_on),
         cmocka_unit_test(test_a_stuck_reader),
+        cmocka_unit_test(test_a_pipe_without_reader_is_refused),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
