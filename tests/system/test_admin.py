@@ -1,5 +1,6 @@
 """What Sluice says of itself: live connections, status, metrics that agree with the access log, health."""
 import json
+import os
 import re
 import urllib.error
 
@@ -174,3 +175,32 @@ def test_names_of_no_listener_are_not_served(file_server, big_root):
     daemon = file_server(big_root)
     with pytest.raises(urllib.error.HTTPError, match="404"):
         daemon.admin("/small")
+
+
+def test_a_log_that_can_not_be_written_stops_nobody(file_server, big_root):
+    """The disk is full: answers still come, and the lines that are lost are counted."""
+    daemon = file_server(big_root, log={"access": "/dev/full"})
+    for _ in range(20):
+        http.curl_fetch(daemon.url("web", "/small")).assert_all(Payload(1000))
+    wait_for(lambda: daemon.metrics()[("sluice_log_dropped_total", frozenset())] >= 20, "the lost lines to be counted")
+
+
+def test_a_log_that_is_not_read_stops_nobody(file_server, big_root, tmp_path):
+    """The log is a pipe whose reader sleeps: the queue fills up, answers still come, drops are counted."""
+    fifo = tmp_path / "log"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        daemon = file_server(big_root, log={"access": fifo})
+        dropped = ("sluice_log_dropped_total", frozenset())
+        with daemon.connect("web") as sock:
+            answers = http.Reader(sock)
+            for _ in range(200):
+                sock.sendall(http.request("/empty", Connection="keep-alive") * 50)
+                for _ in range(50):
+                    assert answers.answer().status == 200
+                if daemon.metrics()[dropped]:
+                    break
+        assert daemon.metrics()[dropped] > 0, "10,000 lines fit into a queue that is said to be bounded"
+    finally:
+        os.close(reader)

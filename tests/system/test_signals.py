@@ -10,6 +10,7 @@ import pytest
 from support import http, records, streams
 from support.backends import echo, free_port
 from support.config import config_text
+from support.daemon import run_cli
 from support.env import MIB, seconds, wait_for
 from support.payload import Payload
 
@@ -223,3 +224,19 @@ def test_log_reopen(file_server, big_root):
     assert http.curl(daemon.url("web", "/small")).returncode == 0
     assert daemon.wait_record()["request"] == "GET /small HTTP/1.1"
     assert old.read_text().count("\n") == 2
+
+
+def test_a_unix_socket_of_a_killed_process_does_not_stop_the_next(proxy, backend, tmp_path):
+    server = backend(echo)
+    listener = {"address": f"unix:{tmp_path}/front.sock"}
+    first = proxy(server.address, listener=listener)
+    first.signal(signal.SIGKILL)
+    assert first.wait_exit() == -signal.SIGKILL
+    first.expected_exit = -signal.SIGKILL
+    second = proxy(server.address, listener=listener)
+    with second.connect("app") as sock:
+        assert echoes(sock)
+    taken = run_cli("relay", f"unix:{tmp_path}/front.sock", server.address)
+    assert taken.returncode == 1 and "in use" in taken.stderr, "a living one must not be pushed aside"
+    with second.connect("app") as sock:
+        assert echoes(sock)

@@ -2,7 +2,7 @@
 without it by copying, and always saying which."""
 import pytest
 
-from support import env, records, streams, tls
+from support import env, http, records, streams, tls
 from support.backends import Backend, converser
 from support.env import MIB
 from support.payload import Payload
@@ -230,3 +230,36 @@ def test_conversation_in_small_pieces(version, tls_proxy, dial, backend):
     assert server.result() == "eof" and streams.receive(sock).end == "eof"
     sock.close()
     assert daemon.wait_record()["outcome"] == "complete"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_nginx_behind_it(version, tls_proxy, nginx, certs, big):
+    """Real curl through TLS to a real nginx, twice on one connection."""
+    daemon = tls_proxy(nginx.address)
+    url = daemon.url("app", "/big", scheme="https")
+    http.curl_fetch(*http.tls_args(version), url, ca=certs.ca).assert_all(big)
+    record = daemon.wait_record()
+    records.check_tls(record, version)
+    cryptos = ("none", records.tx_crypto())
+    kind = ("splice", *cryptos, "passthrough") if env.KTLS else ("copy", *cryptos, "ktls_kernel")
+    assert kind in records.segments(record, "to_client"), record
+    small = daemon.url("app", "/small", scheme="https")
+    done = http.curl(*http.tls_args(version), small, small, ca=certs.ca)
+    assert done.stdout == Payload(1000).bytes() * 2, done
+    assert len(daemon.wait_records(2)) == 2
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_zero_copy_required_where_it_can_not_be(version, tls_proxy, dial, backend):
+    """Refused before the first byte of payload, with the reason."""
+    if splice_fits(version):
+        version = "TLSv1.3"
+    server = backend(converser(Payload(1000)))
+    daemon = tls_proxy(server.address, listener={"require_zero_copy": True})
+    try:
+        assert streams.converse(dial(daemon, version), Payload(1000)).lost
+    except ConnectionResetError:
+        pass
+    record = daemon.wait_record()
+    assert record["outcome"] == "refused" and record["directions"]["to_server"]["bytes"] == 0, record
+    assert ("ktls_rx_tls13" if env.KTLS else "ktls_kernel") in record["detail"], record
