@@ -257,6 +257,7 @@ def main():
     steps = list(list_steps(options))
     # What the tests write outside the tree goes with them; it is in /tmp for the sake of short names of UNIX sockets.
     with tempfile.TemporaryDirectory(prefix="sluice-") as scratch:
+        os.chmod(scratch, 0o711)  # some tests become another user
         os.environ["TMPDIR"] = scratch
         Runner(steps, min(max(os.cpu_count() or 1, 2), MOST_LANES)).run()
     return report(steps, options)
