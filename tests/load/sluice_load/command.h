@@ -10,6 +10,7 @@
 int command_http(int argc, char **argv);
 int command_tcp(int argc, char **argv);
 int command_modes(int argc, char **argv);
+int command_peers(int argc, char **argv);
 int command_origin(int argc, char **argv);
 
 /* For command lines: the value, or a message on stderr and exit status 2. option: its name, for the message.

@@ -29,6 +29,7 @@ enum {
     OPTION_RATE = 256,
     OPTION_ALLOW_REMOTE,
     OPTION_CA,
+    OPTION_CIPHERSUITE,
     OPTION_CPUS,
     OPTION_DRAIN,
     OPTION_FILE,
@@ -47,19 +48,21 @@ enum {
     OPTION_TLS,
 };
 
-#define COMMON_OPTIONS                                                                                      \
-    {"connections", required_argument, NULL, 'c'}, {"threads", required_argument, NULL, 't'},               \
-        {"requests", required_argument, NULL, 'n'}, {"duration", required_argument, NULL, 'd'},             \
-        {"rate", required_argument, NULL, OPTION_RATE},                                                     \
-        {"allow-remote", no_argument, NULL, OPTION_ALLOW_REMOTE},                                           \
-        {"ca", required_argument, NULL, OPTION_CA}, {"cpus", required_argument, NULL, OPTION_CPUS},         \
-        {"drain", required_argument, NULL, OPTION_DRAIN}, {"file", required_argument, NULL, OPTION_FILE},   \
-        {"json", no_argument, NULL, OPTION_JSON}, {"no-keepalive", no_argument, NULL, OPTION_NO_KEEPALIVE}, \
-        {"pid", required_argument, NULL, OPTION_PID}, {"quiet", no_argument, NULL, OPTION_QUIET},           \
-        {"resume", no_argument, NULL, OPTION_RESUME}, {"sha256", required_argument, NULL, OPTION_SHA256},   \
-        {"timeout", required_argument, NULL, OPTION_TIMEOUT},                                               \
-    {                                                                                                       \
-        "tls", required_argument, NULL, OPTION_TLS                                                          \
+#define COMMON_OPTIONS                                                                                    \
+    {"connections", required_argument, NULL, 'c'}, {"threads", required_argument, NULL, 't'},             \
+        {"requests", required_argument, NULL, 'n'}, {"duration", required_argument, NULL, 'd'},           \
+        {"rate", required_argument, NULL, OPTION_RATE},                                                   \
+        {"allow-remote", no_argument, NULL, OPTION_ALLOW_REMOTE},                                         \
+        {"ca", required_argument, NULL, OPTION_CA},                                                       \
+        {"ciphersuite", required_argument, NULL, OPTION_CIPHERSUITE},                                     \
+        {"cpus", required_argument, NULL, OPTION_CPUS}, {"drain", required_argument, NULL, OPTION_DRAIN}, \
+        {"file", required_argument, NULL, OPTION_FILE}, {"json", no_argument, NULL, OPTION_JSON},         \
+        {"no-keepalive", no_argument, NULL, OPTION_NO_KEEPALIVE},                                         \
+        {"pid", required_argument, NULL, OPTION_PID}, {"quiet", no_argument, NULL, OPTION_QUIET},         \
+        {"resume", no_argument, NULL, OPTION_RESUME}, {"sha256", required_argument, NULL, OPTION_SHA256}, \
+        {"timeout", required_argument, NULL, OPTION_TIMEOUT},                                             \
+    {                                                                                                     \
+        "tls", required_argument, NULL, OPTION_TLS                                                        \
     }
 
 static const struct option http_options[] = {COMMON_OPTIONS,
@@ -139,6 +142,8 @@ static void parse_tls(struct command_line *line, int option)
 {
     if (option == OPTION_CA)
         line->load.tls.ca = optarg;
+    else if (option == OPTION_CIPHERSUITE)
+        line->load.tls.ciphersuite = optarg;
     else if (option == OPTION_RESUME)
         line->load.tls.resume = true;
     else
@@ -196,6 +201,7 @@ static void parse_option(struct command_line *line, int option)
         line->load.timeout_ns = command_duration("--timeout", optarg);
         break;
     case OPTION_CA:
+    case OPTION_CIPHERSUITE:
     case OPTION_RESUME:
     case OPTION_TLS:
         parse_tls(line, option);
@@ -280,7 +286,8 @@ static void print_usage(const char *command)
          "  --file FILE, --sha256 HEX   what verify compares with\n"
          "  --tls 1.2|1.3    this version only; --ca FILE verifies the server; --resume offers its session "
          "again\n"
-         "  --timeout TIME   of one request (30s)\n"
+         "  --ciphersuite NAME   of TLS 1.3, like TLS_AES_128_GCM_SHA256\n"
+         "  --timeout TIME    of one request (30s)\n"
          "  --pid PID        a process of the server: its processor time is told, too\n"
          "  --cpus LIST      processors for the client, like 0,2-3\n"
          "  --allow-remote   targets that are not on loopback\n"

@@ -15,6 +15,7 @@ static const struct {
     {"http", "URL...   load an HTTP server", command_http},
     {"tcp", "ADDRESS  load a TCP server or proxy", command_tcp},
     {"modes", "what each relay mode of sluice costs", command_modes},
+    {"peers", "sluice beside HAProxy, nginx and hitch", command_peers},
     {"origin", "the server behind the proxies that modes and peers load", command_origin},
 };
 

@@ -36,6 +36,10 @@ SSL_CTX *stream_tls_new(const struct stream_tls_options *options)
         SSL_CTX_set_min_proto_version(ctx, options->version);
         SSL_CTX_set_max_proto_version(ctx, options->version);
     }
+    if (options->ciphersuite != NULL && SSL_CTX_set_ciphersuites(ctx, options->ciphersuite) != 1) {
+        SSL_CTX_free(ctx);
+        return NULL;
+    }
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     /* Several records a read: the client is not to be the limit. */
     SSL_CTX_set_read_ahead(ctx, 1);

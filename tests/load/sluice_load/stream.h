@@ -11,9 +11,10 @@
 struct target;
 
 struct stream_tls_options {
-    int version;    /* TLS1_2_VERSION, TLS1_3_VERSION, 0: what both can */
-    bool resume;    /* offer the session of an earlier connection to the same target */
-    const char *ca; /* verify with these certificates and the target's name; NULL: do not verify */
+    int version;             /* TLS1_2_VERSION, TLS1_3_VERSION, 0: what both can */
+    const char *ciphersuite; /* the one of TLS 1.3 that is offered; NULL: OpenSSL's own choice */
+    bool resume;             /* offer the session of an earlier connection to the same target */
+    const char *ca;          /* verify with these certificates and the target's name; NULL: do not verify */
 };
 
 /* NULL with the cause in OpenSSL's error queue. One for each thread: OpenSSL locks what threads share. */

@@ -1,0 +1,209 @@
+/* Starts the participants and gives each its turn, A B A B, contest by contest.
+ * Refuses to know how the work is done and how the results are shown. */
+#include "sluice_load/peers.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sluice_load/clock.h"
+
+static bool is_listed(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (const char *at = list; at != NULL && *at != '\0'; at += strcspn(at, ",")) {
+        at += *at == ',';
+        if (strncmp(at, name, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+            return true;
+    }
+    return list == NULL;
+}
+
+enum verdict peers_verdict(const struct contest_result *row, const struct metric_goal *goal, double *ratio,
+                           struct spread *ratios)
+{
+    const struct spread *ours = &row->ours.figures[goal->metric],
+                        *theirs = &row->theirs.figures[goal->metric];
+    double value;
+
+    *ratio = spread_median(theirs) > 0 ? spread_median(ours) / spread_median(theirs) : 0;
+    spread_ratios(ours, theirs, ratios);
+    if (ours->count == 0 || (theirs->count == 0 && goal->metric != METRIC_MEMORY))
+        return VERDICT_NONE;
+    value = goal->metric == METRIC_MEMORY ? spread_median(ours) : *ratio;
+    return (goal->more ? value >= goal->target : value <= goal->target) ? VERDICT_MET : VERDICT_MISSED;
+}
+
+static int write_files(const struct bench *bench, const struct peers_options *options)
+{
+    const uint64_t sizes[] = {1024, options->bulk_size};
+    char name[WORKSPACE_PATH];
+
+    if (mkdir(workspace_path(&bench->workspace, "www", name), 0755) == -1) {
+        fprintf(stderr, "sluice-load: %s: %s\n", name, strerror(errno));
+        return -1;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(name, sizeof(name), "www/%" PRIu64, sizes[i]);
+        if (workspace_write_content(&bench->workspace, name, sizes[i]) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- one contest ---- */
+
+struct match {
+    const struct bench *bench;
+    const struct peers_options *options;
+    struct peer *peers; /* by id; pid 0: not started */
+    struct contest_result *row;
+};
+
+static const char *listener_of(enum peer_port port)
+{
+    static const char *const listeners[PEER_PORTS] = {
+        [PORT_HTTP] = "relay",      [PORT_ECHO] = "echo",       [PORT_HTTPS] = "files_tls",
+        [PORT_KTLS] = "files_ktls", [PORT_COPY] = "relay_copy", [PORT_TLS] = "relay_tls",
+        [PORT_FILES] = "files",
+    };
+
+    return listeners[port];
+}
+
+/* Against ourselves the other side is Sluice on another port. */
+static struct contest contest_of_side(const struct contest *contest, bool ours)
+{
+    struct contest side = *contest;
+
+    if (!ours && contest->peer == PEER_SLUICE)
+        side.ours = contest->theirs;
+    return side;
+}
+
+static int ensure_started(struct match *match, enum peer_id id)
+{
+    if (match->peers[id].server.pid != 0)
+        return 0;
+    return peer_start(&match->peers[id], id, match->bench, match->options);
+}
+
+/* Memory that a process has once had it keeps, and uses again: only a new one shows what connections need. */
+static int start_anew(struct match *match, enum peer_id id)
+{
+    peer_stop(&match->peers[id]);
+    return ensure_started(match, id);
+}
+
+static int take_turn(struct match *match, bool ours, bool count, const char **syscalls_why)
+{
+    struct contest contest = contest_of_side(match->row->contest, ours);
+    struct peer *peer = &match->peers[ours ? PEER_SLUICE : contest.peer];
+    struct contest_side *side = ours ? &match->row->ours : &match->row->theirs;
+    struct paths before;
+    int status;
+
+    if (contest.work == WORK_IDLE && start_anew(match, peer->id) == -1)
+        return -1;
+    if (ours && bench_account(peer->admin, listener_of(contest.ours), &before) == -1)
+        return -1;
+    if (count)
+        status = peers_count_turn(match->bench, match->options, &contest, peer, side, syscalls_why,
+                                  match->row->unavailable);
+    else
+        status = peers_turn(match->bench, match->options, &contest, peer, side, match->row->unavailable);
+    if (status == 0 && ours && bench_account(peer->admin, listener_of(contest.ours), &match->row->paths) == 0)
+        paths_subtract(&match->row->paths, &before);
+    return status;
+}
+
+static int play(struct match *match, const char **syscalls_why)
+{
+    struct contest_result *row = match->row;
+    int status = ensure_started(match, PEER_SLUICE);
+
+    if (status == 0)
+        status = ensure_started(match, row->contest->peer);
+    if (status == -1) {
+        snprintf(row->unavailable, sizeof(row->unavailable), "%s could not be started",
+                 match->peers[PEER_SLUICE].server.pid == 0 ? "sluice" : peer_name(row->contest->peer));
+        return -1;
+    }
+    /* Counting system calls disturbs: in turns of their own, which warm both up. */
+    status =
+        take_turn(match, true, true, syscalls_why) == 0 ? take_turn(match, false, true, syscalls_why) : -1;
+    for (unsigned turn = 0; status == 0 && turn < match->bench->options.repeat; turn++) {
+        status = take_turn(match, true, false, syscalls_why);
+        if (status == 0)
+            status = take_turn(match, false, false, syscalls_why);
+    }
+    return status;
+}
+
+/* ---- all of them ---- */
+
+static bool kernel_has_ktls(const struct bench *bench)
+{
+    const char *argv[] = {bench->sluice, "probe", "--json", NULL};
+    json_t *probe = server_run_json(&bench->workspace, argv);
+    bool has = json_is_true(json_object_get(
+        json_object_get(json_object_get(json_object_get(probe, "ktls"), "TLSv1.3"), "AES-128-GCM"), "tx"));
+
+    json_decref(probe);
+    return has;
+}
+
+static void play_row(struct match *match, struct peers_result *result, uint64_t began, unsigned done)
+{
+    struct contest_result *row = match->row;
+    char what[256];
+
+    if (row->contest->ktls && !match->options->ktls) {
+        snprintf(row->unavailable, sizeof(row->unavailable), "this kernel has no kTLS");
+        return;
+    }
+    snprintf(what, sizeof(what), "%s: %s, against %s", row->contest->name, row->contest->text,
+             row->contest->against);
+    bench_progress(match->bench, began, done, (unsigned)result->count, what);
+    row->failed = play(match, &result->syscalls_why) == -1;
+    if (!row->failed)
+        row->unavailable[0] = '\0';
+}
+
+int peers_run(struct bench *bench, struct peers_options *options, struct peers_result *result)
+{
+    struct peer peers[PEERS] = {0};
+    uint64_t began = clock_ns();
+
+    memset(result, 0, sizeof(*result));
+    result->rows = calloc(contests_count, sizeof(*result->rows));
+    if (result->rows == NULL || write_files(bench, options) == -1)
+        return -1;
+    options->ktls = kernel_has_ktls(bench);
+    for (size_t i = 0; i < contests_count; i++) {
+        if (is_listed(options->only, contests_all[i].name))
+            result->rows[result->count++].contest = &contests_all[i];
+    }
+    for (unsigned i = 0; i < result->count; i++) {
+        struct match match = {bench, options, peers, &result->rows[i]};
+
+        play_row(&match, result, began, i);
+        if (load_interrupted()) {
+            result->interrupted = true;
+            result->count = i; /* what is complete */
+        }
+    }
+    for (int i = PEERS - 1; i >= 0; i--)
+        peer_stop(&peers[i]);
+    return 0;
+}
+
+void peers_result_free(struct peers_result *result)
+{
+    free(result->rows);
+    memset(result, 0, sizeof(*result));
+}
