@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from support import http, records
+from support import http, records, streams
 from support.payload import Payload
 
 
@@ -168,6 +168,28 @@ def test_keep_alive_and_pipelining(web):
         answer = reader.answer()
         assert answer.headers["connection"].lower() == "close" and reader.at_end()
     assert len(web.wait_records(101)) == 101
+
+
+def test_pipelined_across_every_boundary(web):
+    """More requests than any buffer holds, each of another length, so that heads are cut at every place."""
+    count = 3000
+    with web.connect("web") as sock:
+        raw = b"".join(http.request("/a.txt", X_Pad="x" * (n % 97)) for n in range(count))
+        streams.Sender(sock, Raw(raw), half_close=False)
+        reader = http.Reader(sock)
+        for _ in range(count):
+            assert reader.answer().body == b"text\n"
+
+
+class Raw(Payload):
+    """Bytes as they are, for a Sender."""
+
+    def __init__(self, raw):
+        super().__init__(len(raw))
+        self.raw = raw
+
+    def chunks(self, length=1 << 16):
+        yield self.raw
 
 
 def test_pipelined_in_single_bytes(web):
