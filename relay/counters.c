@@ -2,10 +2,9 @@
 #include "relay/counters.h"
 
 static const char *const names[RELAY_SYSCALL_COUNT] = {
-    [RELAY_SYS_SPLICE] = "splice", [RELAY_SYS_SENDFILE] = "sendfile", [RELAY_SYS_RECV] = "recv",
-    [RELAY_SYS_SEND] = "send",     [RELAY_SYS_PREAD] = "pread",       [RELAY_SYS_MMAP] = "mmap",
-    [RELAY_SYS_WRITE] = "write",   [RELAY_SYS_SSL_READ] = "ssl_read", [RELAY_SYS_SSL_WRITE] = "ssl_write",
-    [RELAY_SYS_IOCTL] = "ioctl",   [RELAY_SYS_PIPE] = "pipe",
+    [RELAY_SYS_SPLICE] = "splice",     [RELAY_SYS_SENDFILE] = "sendfile",   [RELAY_SYS_RECV] = "recv",
+    [RELAY_SYS_SEND] = "send",         [RELAY_SYS_PREAD] = "pread",         [RELAY_SYS_MMAP] = "mmap",
+    [RELAY_SYS_SSL_READ] = "ssl_read", [RELAY_SYS_SSL_WRITE] = "ssl_write", [RELAY_SYS_IOCTL] = "ioctl",
 };
 
 const char *relay_syscall_name(enum relay_syscall call)

@@ -24,13 +24,11 @@ enum relay_syscall {
     RELAY_SYS_SEND,
     RELAY_SYS_PREAD,
     RELAY_SYS_MMAP,
-    RELAY_SYS_WRITE,
     RELAY_SYS_SSL_READ,
     RELAY_SYS_SSL_WRITE,
     RELAY_SYS_IOCTL,
-    RELAY_SYS_PIPE,
 };
-#define RELAY_SYSCALL_COUNT 11
+#define RELAY_SYSCALL_COUNT 9
 
 struct relay_syscalls {
     _Atomic uint64_t count[RELAY_SYSCALL_COUNT];

@@ -45,8 +45,9 @@ struct endpoint {
     bool readable, writable; /* set by edges, cleared by IO_AGAIN; both true at the start */
     bool read_wants_write;   /* TLS: SSL_read is waiting for the socket to be writable */
     bool write_wants_read;
-    bool suspect;         /* an edge that may be an error: see endpoint_check */
-    struct tls_conn *tls; /* owned */
+    bool suspect;                  /* an edge that may be an error: see endpoint_check */
+    struct tls_conn *tls;          /* owned */
+    uint64_t records, records_max; /* TLS records sent under one key, and allowed: see endpoint_key_spent */
 
     /* FILE and MEMORY: what is left is [offset, end) */
     uint64_t offset, end;
@@ -62,6 +63,26 @@ struct endpoint {
 /* Takes a connected or connecting non-blocking stream socket: sets TCP_NODELAY and SO_OOBINLINE where they
  * apply and registers its event. 0, or -1 and errno; then fd is still the caller's. */
 int endpoint_open_socket(struct endpoint *ep, struct loop *loop, int fd) __attribute__((warn_unused_result));
+
+/* Records under one AES-GCM key before its confidentiality bound is near (RFC 8446 5.5: 2^24.5, about 390 GB
+ * of full ones). Neither OpenSSL nor the kernel changes the key by itself, so it is counted here. */
+#define ENDPOINT_KEY_RECORDS (UINT64_C(1) << 24)
+
+/* Counts what was just sent to a TLS sink in one call, n bytes. */
+static inline void endpoint_count_records(struct endpoint *ep, uint64_t n)
+{
+    ep->records += n / 16384 + 1;
+}
+/* Half used up: end the connection at the next occasion. */
+static inline bool endpoint_key_worn(const struct endpoint *ep)
+{
+    return ep->kind == ENDPOINT_TLS && ep->records >= ep->records_max / 2;
+}
+/* Used up: the flow ends with EKEYEXPIRED, a loss. */
+static inline bool endpoint_key_spent(const struct endpoint *ep)
+{
+    return ep->kind == ENDPOINT_TLS && ep->records >= ep->records_max;
+}
 
 /* Turns a SOCKET into TLS; takes tls (its handshake may still be to do). */
 void endpoint_set_tls(struct endpoint *ep, struct tls_conn *tls);

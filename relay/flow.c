@@ -123,6 +123,7 @@ void flow_account(struct flow *flow, size_t n)
     report->bytes += n;
     bool user = relay_is_user(choice->mode, choice->source_crypto, choice->sink_crypto);
     *(user ? &report->user_bytes : &report->kernel_bytes) += n;
+    endpoint_count_records(flow->sink, n);
     if (flow->counters == NULL)
         return;
     relay_counter_add(&flow->counters->bytes[choice->mode][choice->source_crypto][choice->sink_crypto], n);
@@ -217,6 +218,8 @@ enum flow_status flow_step(struct flow *flow)
         uint64_t moved = flow->report.bytes - start; /* all modes of a step share its budget */
         if (moved >= FLOW_TURN_BYTES)
             break;
+        if (endpoint_key_spent(flow->sink))
+            return finish(flow, FLOW_END_SINK, EKEYEXPIRED);
         if (!flow->planned)
             plan(flow);
         if (flow->choice.refused)

@@ -50,7 +50,8 @@ static void handle_request(struct http_conn *conn)
     http_conn_enter(conn, CONN_HANDLING);
     /* Nor is 100 Continue sent: the client gets the final answer instead. */
     exchange->close = !request->keep_alive || request->has_body || request->expects_continue ||
-                      request->method == HTTP_METHOD_CONNECT || conn->draining;
+                      request->method == HTTP_METHOD_CONNECT || conn->draining ||
+                      endpoint_key_worn(conn->client);
 
     if (request->method != HTTP_METHOD_GET && request->method != HTTP_METHOD_HEAD) {
         http_respond_status(exchange, 405, "Allow: GET, HEAD\r\n");
@@ -120,7 +121,8 @@ static void rest(struct http_conn *conn)
     if (conn->state == CONN_IDLE) {
         http_conn_drop_buffer(conn);
         if (conn->draining) {
-            /* An idle client has no reason to end by itself: deliver what it may still be reading, then go. */
+            /* An idle client has no reason to end by itself: deliver what it may still be reading, then go.
+             */
             conn->options.linger_ms = 0;
             http_conn_close(conn, HTTP_END_CLOSED);
         }

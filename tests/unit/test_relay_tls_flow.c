@@ -333,6 +333,35 @@ static void fin_is_no_end(void **state)
     }
 }
 
+/* A key is good for so many records: past half of them an owner ends the connection when it may, and past all
+ * of them the flow ends in a loss, within a turn. */
+static void a_key_wears_out(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TLS_VARIANTS; i++) {
+        struct tls_flow tf;
+        open_tls_sink(&tf, &tls_variants[i], 0, false);
+        assert_int_equal(tf.fr.sink.records_max, ENDPOINT_KEY_RECORDS);
+        assert_false(endpoint_key_worn(&tf.fr.sink));
+        tf.fr.sink.records_max = 200;
+        endpoint_open_file(&tf.fr.source, tf.fr.rig.loop, pattern_file(64 << 20), 0, 64 << 20, true);
+        flow_rig_new(&tf.fr, RELAY_AUTO, NULL, 0);
+        flow_rig_start(&tf.fr);
+        uint64_t deadline = test_now_ms() + TEST_DEADLINE_MS;
+        while (tf.fr.status != FLOW_ENDED) {
+            assert_true(test_now_ms() < deadline);
+            rig_turn(&tf.fr.rig, false);
+            (void)tls_client_read(&tf.client, ALL);
+        }
+        assert_int_equal(flow_end(tf.fr.flow), FLOW_END_SINK);
+        assert_int_equal(flow_error(tf.fr.flow), EKEYEXPIRED);
+        assert_true(endpoint_key_worn(&tf.fr.sink));
+        assert_true(flow_moved(tf.fr.flow) >= 100 * 16384);
+        assert_true(flow_moved(tf.fr.flow) <= 200 * 16384 + FLOW_TURN_BYTES);
+        close_tls_flow(&tf);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +371,7 @@ int main(void)
         cmocka_unit_test(tls_to_socket),
         cmocka_unit_test(what_comes_between_data),
         cmocka_unit_test(fin_is_no_end),
+        cmocka_unit_test(a_key_wears_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
