@@ -38,6 +38,7 @@ struct loop {
     struct loop_task_list graveyard;
     uint8_t *copy_buffer; /* cache-hot scratch; contents are nobody's between two calls into relay */
     size_t copy_size;
+    size_t held; /* bytes that short writes left with its flows (move_copy.c) */
     struct pipe_pool *pipes;
     struct relay_syscalls syscalls;
 };

@@ -8,8 +8,15 @@
 
 #include "relay/mover.h"
 
+/* Large reads are worth half the CPU (0.68 s/GB through the whole buffer, 1.2 by 64 KiB), but what a reader
+ * that stalls leaves over of one is memory. So they are made while the flows of a worker hold little in all.
+ */
+#define COPY_HELD_MUCH (8u << 20)
+
 void move_copy_release(struct flow *flow)
 {
+    if (flow->held != NULL)
+        flow->loop->held -= flow->held_offset + flow->held_size;
     free(flow->held);
     flow->held = NULL;
     flow->held_offset = flow->held_size = 0;
@@ -56,6 +63,24 @@ static int hold(struct flow *flow, const uint8_t *data, size_t size)
     memcpy(flow->held, data, size);
     flow->held_offset = 0;
     flow->held_size = size;
+    flow->loop->held += size;
+    return 0;
+}
+
+/* What a short write left over of this read: `got` bytes of the source behind `head` bytes of the head, of
+ * which `done` went out. A file and memory can be read again; what a socket gave must be held. */
+static int keep_rest(struct flow *flow, const uint8_t *data, size_t head, size_t got, size_t done)
+{
+    struct endpoint *source = flow->source;
+    if (source->kind == ENDPOINT_SOCKET || source->kind == ENDPOINT_TLS)
+        return hold(flow, data + done, head + got - done);
+    flow->source_ended = false;
+    if (done < head) {
+        flow->head_taken -= head - done;
+        source->offset -= got;
+    } else {
+        source->offset -= head + got - done;
+    }
     return 0;
 }
 
@@ -92,12 +117,12 @@ static size_t take_head(struct flow *flow, uint8_t *buffer, size_t room)
     return n;
 }
 
-/* How much to read next: what the sink took of the last read, twice that when it took all. A slow reader then
- * never makes the flow hold half a megabyte, and bulk has the whole buffer after three reads. */
+/* How much to read next: what the sink took of the last read, twice that when it took all. Bulk has the whole
+ * buffer after three reads, and little of a file is read again for a slow reader. */
 static void adapt_room(struct flow *flow, size_t size, size_t done)
 {
     size_t room = done < size ? done : size == flow->copy_room ? 2 * size : flow->copy_room;
-    if (room < FLOW_COPY_ROOM_MIN)
+    if (room < FLOW_COPY_ROOM_MIN || flow->loop->held > COPY_HELD_MUCH)
         room = FLOW_COPY_ROOM_MIN;
     flow->copy_room = room < flow->loop->copy_size ? room : flow->loop->copy_size;
 }
@@ -141,11 +166,11 @@ enum move_status move_copy_step(struct flow *flow, size_t budget)
 
         size_t size = head + got, done;
         enum io_status wrote = write_some(flow, buffer, size, &done);
-        if (wrote == IO_AGAIN && hold(flow, buffer + done, size - done) == -1)
+        if (wrote == IO_AGAIN && keep_rest(flow, buffer, head, got, done) == -1)
             return MOVE_SINK_BROKEN;
         if (wrote == IO_BROKEN || wrote == IO_EOF)
             return MOVE_SINK_BROKEN;
-        moved += size;
+        moved += done;
         adapt_room(flow, size, done);
         bool detour_over = leave_detour(flow), bulk = turned_bulk(flow, got);
         flow->replan = detour_over || bulk;

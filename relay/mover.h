@@ -50,7 +50,7 @@ struct flow {
     struct relay_pipe *pipe; /* splice: lent by the pool while bytes move */
 
     size_t copy_room; /* copy: bytes to read next */
-    uint8_t *held;    /* what a short write left over */
+    uint8_t *held;    /* what a short write left over, of held_offset + held_size bytes in all */
     size_t held_offset, held_size;
 
     uint8_t *map; /* mmap: the window in use */
