@@ -22,6 +22,7 @@ struct command_line {
     cpu_set_t cpus;
     const char *file, *sha256;
     char *headers;
+    const char *html;
     bool http, json, quiet, allow_remote;
 };
 
@@ -34,6 +35,7 @@ enum {
     OPTION_DRAIN,
     OPTION_FILE,
     OPTION_HEAD,
+    OPTION_HTML,
     OPTION_JSON,
     OPTION_NO_KEEPALIVE,
     OPTION_PID,
@@ -48,21 +50,21 @@ enum {
     OPTION_TLS,
 };
 
-#define COMMON_OPTIONS                                                                                    \
-    {"connections", required_argument, NULL, 'c'}, {"threads", required_argument, NULL, 't'},             \
-        {"requests", required_argument, NULL, 'n'}, {"duration", required_argument, NULL, 'd'},           \
-        {"rate", required_argument, NULL, OPTION_RATE},                                                   \
-        {"allow-remote", no_argument, NULL, OPTION_ALLOW_REMOTE},                                         \
-        {"ca", required_argument, NULL, OPTION_CA},                                                       \
-        {"ciphersuite", required_argument, NULL, OPTION_CIPHERSUITE},                                     \
-        {"cpus", required_argument, NULL, OPTION_CPUS}, {"drain", required_argument, NULL, OPTION_DRAIN}, \
-        {"file", required_argument, NULL, OPTION_FILE}, {"json", no_argument, NULL, OPTION_JSON},         \
-        {"no-keepalive", no_argument, NULL, OPTION_NO_KEEPALIVE},                                         \
-        {"pid", required_argument, NULL, OPTION_PID}, {"quiet", no_argument, NULL, OPTION_QUIET},         \
-        {"resume", no_argument, NULL, OPTION_RESUME}, {"sha256", required_argument, NULL, OPTION_SHA256}, \
-        {"timeout", required_argument, NULL, OPTION_TIMEOUT},                                             \
-    {                                                                                                     \
-        "tls", required_argument, NULL, OPTION_TLS                                                        \
+#define COMMON_OPTIONS                                                                                      \
+    {"connections", required_argument, NULL, 'c'}, {"threads", required_argument, NULL, 't'},               \
+        {"requests", required_argument, NULL, 'n'}, {"duration", required_argument, NULL, 'd'},             \
+        {"rate", required_argument, NULL, OPTION_RATE},                                                     \
+        {"allow-remote", no_argument, NULL, OPTION_ALLOW_REMOTE},                                           \
+        {"ca", required_argument, NULL, OPTION_CA},                                                         \
+        {"ciphersuite", required_argument, NULL, OPTION_CIPHERSUITE},                                       \
+        {"cpus", required_argument, NULL, OPTION_CPUS}, {"drain", required_argument, NULL, OPTION_DRAIN},   \
+        {"file", required_argument, NULL, OPTION_FILE}, {"html", required_argument, NULL, OPTION_HTML},     \
+        {"json", no_argument, NULL, OPTION_JSON}, {"no-keepalive", no_argument, NULL, OPTION_NO_KEEPALIVE}, \
+        {"pid", required_argument, NULL, OPTION_PID}, {"quiet", no_argument, NULL, OPTION_QUIET},           \
+        {"resume", no_argument, NULL, OPTION_RESUME}, {"sha256", required_argument, NULL, OPTION_SHA256},   \
+        {"timeout", required_argument, NULL, OPTION_TIMEOUT},                                               \
+    {                                                                                                       \
+        "tls", required_argument, NULL, OPTION_TLS                                                          \
     }
 
 static const struct option http_options[] = {COMMON_OPTIONS,
@@ -185,6 +187,9 @@ static void parse_option(struct command_line *line, int option)
     case OPTION_SHA256:
         line->sha256 = optarg;
         break;
+    case OPTION_HTML:
+        line->html = optarg;
+        break;
     case OPTION_JSON:
         line->json = true;
         break;
@@ -291,7 +296,8 @@ static void print_usage(const char *command)
          "  --pid PID        a process of the server: its processor time is told, too\n"
          "  --cpus LIST      processors for the client, like 0,2-3\n"
          "  --allow-remote   targets that are not on loopback\n"
-         "  --json           the result as JSON on stdout; --quiet: no line per second on stderr");
+         "  --json           the result as JSON on stdout; --html FILE: as a page; --quiet: no line per "
+         "second");
     if (http)
         puts("  --range A-B, --head, -H 'Name: value', --status N (the one expected; any below 400 "
              "otherwise)");
@@ -320,8 +326,8 @@ static int run(struct command_line *line, const char *command)
         measure_between(&before, &after, &measure);
         if (!line->json)
             report_load_text(stdout, &line->load, &result, &measure, &line->pids);
-        else if (report_print_json(
-                     stdout, report_load_json(command, &line->load, &result, &measure, &line->pids)) == -1)
+        if (report_give(report_load_json(command, &line->load, &result, &measure, &line->pids), line->json,
+                        line->html) == -1)
             status = 1;
     }
     load_result_free(&result);

@@ -16,6 +16,7 @@ enum {
     OPTION_COLD,
     OPTION_DRAIN,
     OPTION_GROUPS,
+    OPTION_HTML,
     OPTION_JSON,
     OPTION_NO_PIN,
     OPTION_ORIGIN_SENDFILE,
@@ -34,6 +35,7 @@ static const struct option options_known[] = {{"connections", required_argument,
                                               {"cold", no_argument, NULL, OPTION_COLD},
                                               {"drain", required_argument, NULL, OPTION_DRAIN},
                                               {"groups", required_argument, NULL, OPTION_GROUPS},
+                                              {"html", required_argument, NULL, OPTION_HTML},
                                               {"json", no_argument, NULL, OPTION_JSON},
                                               {"no-pin", no_argument, NULL, OPTION_NO_PIN},
                                               {"origin-sendfile", no_argument, NULL, OPTION_ORIGIN_SENDFILE},
@@ -46,6 +48,7 @@ static const struct option options_known[] = {{"connections", required_argument,
 
 struct command_line {
     struct modes_options modes;
+    const char *html;
     bool json;
 };
 
@@ -132,7 +135,7 @@ static void print_usage(void)
          "  --no-pin         do not keep sluice on the last processor and all else on the others\n"
          "  --quick          1KiB,64KiB,10MB x 20, 300ms\n"
          "  --sluice PROGRAM (the one beside this program)\n"
-         "  --json           the result as JSON on stdout; --quiet: no progress on stderr\n"
+         "  --json           the result as JSON on stdout; --html FILE: as a page; --quiet: no progress\n"
          "Exit status: 0 good, 1 a row fell back or failed, 2 usage.");
 }
 
@@ -161,6 +164,9 @@ static void parse_bench_option(struct command_line *line, int option)
         break;
     case OPTION_QUIET:
         bench->quiet = true;
+        break;
+    case OPTION_HTML:
+        line->html = optarg;
         break;
     case OPTION_JSON:
         line->json = true;
@@ -248,7 +254,7 @@ int command_modes(int argc, char **argv)
         status = modes_result_good(&result) ? 0 : 1;
         if (!line.json)
             modes_print(stdout, &line.modes, &result);
-        else if (report_print_json(stdout, modes_json(&bench, &line.modes, &result)) == -1)
+        if (report_give(modes_json(&bench, &line.modes, &result), line.json, line.html) == -1)
             status = 1;
     }
     modes_result_free(&result);

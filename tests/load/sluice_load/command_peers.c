@@ -13,6 +13,7 @@ enum {
     OPTION_SLUICE = 256,
     OPTION_CONFIGS,
     OPTION_IDLE,
+    OPTION_HTML,
     OPTION_JSON,
     OPTION_LIST,
     OPTION_NO_PIN,
@@ -32,6 +33,7 @@ static const struct option options_known[] = {{"threads", required_argument, NUL
                                               {"sluice", required_argument, NULL, OPTION_SLUICE},
                                               {"configs", required_argument, NULL, OPTION_CONFIGS},
                                               {"idle", required_argument, NULL, OPTION_IDLE},
+                                              {"html", required_argument, NULL, OPTION_HTML},
                                               {"json", no_argument, NULL, OPTION_JSON},
                                               {"list", no_argument, NULL, OPTION_LIST},
                                               {"no-pin", no_argument, NULL, OPTION_NO_PIN},
@@ -47,6 +49,7 @@ static const struct option options_known[] = {{"threads", required_argument, NUL
 
 struct command_line {
     struct peers_options peers;
+    const char *html;
     bool json, list, strict;
 };
 
@@ -66,7 +69,7 @@ static void print_usage(void)
          "  --sluice PROGRAM (the one beside this program)\n"
          "  --peers DIR      where tests/peers unpacked them (build/peers/root; $SLUICE_PEERS)\n"
          "  --configs DIR    their configurations (tests/load/peers)\n"
-         "  --json           the result as JSON on stdout; --quiet: no progress on stderr\n"
+         "  --json           the result as JSON on stdout; --html FILE: as a page; --quiet: no progress\n"
          "  --strict         exit status 1 if a target is missed, too\n"
          "Exit status: 0 good, 1 a contest could not be carried out, 2 usage.");
 }
@@ -150,6 +153,9 @@ static void parse_option(struct command_line *line, int option)
         peers->bench.seconds_ns = 300 * NS_PER_MS;
         peers->bench.repeat = 3;
         break;
+    case OPTION_HTML:
+        line->html = optarg;
+        break;
     case OPTION_JSON:
         line->json = true;
         break;
@@ -216,7 +222,7 @@ int command_peers(int argc, char **argv)
         status = exit_status(&line, &result);
         if (!line.json)
             peers_print(stdout, &line.peers, &result);
-        else if (report_print_json(stdout, peers_json(&bench, &line.peers, &result)) == -1)
+        if (report_give(peers_json(&bench, &line.peers, &result), line.json, line.html) == -1)
             status = 1;
     }
     peers_result_free(&result);

@@ -35,7 +35,8 @@ json_t *report_load_json(const char *command, const struct load_options *options
 void report_load_text(FILE *file, const struct load_options *options, const struct load_result *result,
                       const struct measure *measure, const struct measure_pids *server);
 
-/* Prints a document and releases it. -1 with errno if it could not be written. */
-int report_print_json(FILE *file, json_t *document);
+/* Prints a document as JSON on stdout if json is set, writes it as a page if html is not NULL, and releases
+ * it. -1 with a message if either could not be done. */
+int report_give(json_t *document, bool json, const char *html);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sluice_load/histogram.h"
+#include "sluice_load/html.h"
 #include "sluice_load/report.h"
 #include "sluice_load/target.h"
 #include "sluice_load/units.h"
@@ -250,10 +251,17 @@ void report_load_text(FILE *file, const struct load_options *options, const stru
     print_cost(file, options, result, measure, server);
 }
 
-int report_print_json(FILE *file, json_t *document)
+int report_give(json_t *document, bool json, const char *html)
 {
-    int status = json_dumpf(document, file, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    int status = 0;
 
+    if (json && (json_dumpf(document, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == -1 ||
+                 fputc('\n', stdout) == EOF || fflush(stdout) == EOF)) {
+        fputs("sluice-load: cannot write the result\n", stderr);
+        status = -1;
+    }
+    if (html != NULL && html_write(html, document) == -1)
+        status = -1;
     json_decref(document);
-    return status == 0 && fputc('\n', file) != EOF && fflush(file) == 0 ? 0 : -1;
+    return status;
 }

@@ -67,9 +67,15 @@ void worker_free(struct worker *worker)
         close(worker->epoll);
 }
 
+/* Where what is in flight at the end counts, each client has at least one request, however late its thread
+ * came to run: a load that is too short for the machine gives figures, not nothing. */
 static bool is_over(const struct worker *worker, uint64_t now)
 {
-    return load_interrupted() || (worker->deadline_ns != 0 && now >= worker->deadline_ns);
+    if (load_interrupted())
+        return true;
+    if (worker->options->finish && worker->taken < worker->client_count && worker->quota > 0)
+        return false;
+    return worker->deadline_ns != 0 && now >= worker->deadline_ns;
 }
 
 bool worker_take(struct worker *worker, uint64_t *intended_ns)
@@ -79,6 +85,7 @@ bool worker_take(struct worker *worker, uint64_t *intended_ns)
     if (worker->quota == 0 || is_over(worker, now) || !schedule_take(&worker->schedule, now, intended_ns))
         return false;
     worker->quota--;
+    worker->taken++;
     return true;
 }
 

@@ -41,6 +41,7 @@ struct worker {
     const struct worker_request *requests; /* one a target */
     unsigned client_count;
     uint64_t quota; /* requests that may still be started */
+    uint64_t taken; /* and those that have been */
     struct schedule schedule;
     uint64_t start_ns, deadline_ns;
 
