@@ -9,19 +9,16 @@ static bool take_tag(struct http_slice *text, bool *weak, struct http_slice *opa
 {
     *weak = text->size >= 2 && text->at[0] == 'W' && text->at[1] == '/';
     size_t start = *weak ? 2 : 0, i = start + 1;
-    if (text->size <= start || text->at[start] != '"') {
+    if (text->size <= start || text->at[start] != '"')
         return false;
-    }
     while (i < text->size && text->at[i] != '"') {
         unsigned char c = (unsigned char)text->at[i];
-        if (c <= ' ' || c == 0x7f) {
+        if (c <= ' ' || c == 0x7f)
             return false;
-        }
         i++;
     }
-    if (i == text->size) {
+    if (i == text->size)
         return false;
-    }
     *opaque = (struct http_slice){text->at + start, i + 1 - start};
     text->at += i + 1;
     text->size -= i + 1;
@@ -31,9 +28,8 @@ static bool take_tag(struct http_slice *text, bool *weak, struct http_slice *opa
 /* Whether a list of tags, or "*", names etag. A comma inside a tag is part of it. */
 static bool list_matches(struct http_slice list, const char *etag, bool weak_counts)
 {
-    if (http_slice_is(list, "*")) {
+    if (http_slice_is(list, "*"))
         return true;
-    }
     while (list.size > 0) {
         if (list.at[0] == ',' || list.at[0] == ' ' || list.at[0] == '\t') {
             list.at++;
@@ -42,12 +38,10 @@ static bool list_matches(struct http_slice list, const char *etag, bool weak_cou
         }
         bool weak;
         struct http_slice opaque;
-        if (!take_tag(&list, &weak, &opaque)) {
+        if (!take_tag(&list, &weak, &opaque))
             return false;
-        }
-        if ((weak_counts || !weak) && http_slice_is(opaque, etag)) {
+        if ((weak_counts || !weak) && http_slice_is(opaque, etag))
             return true;
-        }
     }
     return false;
 }
@@ -80,39 +74,32 @@ enum http_condition http_condition_check(const struct http_request *request,
     int64_t date;
     bool matches = field_matches(request, "If-Match", validators->etag, false, &present);
     if (present) {
-        if (!matches) {
+        if (!matches)
             return HTTP_CONDITION_FAILED;
-        }
     } else if (field_date(request, "If-Unmodified-Since", validators->now, &date) &&
                validators->mtime > date) {
         return HTTP_CONDITION_FAILED;
     }
     matches = field_matches(request, "If-None-Match", validators->etag, true, &present);
-    if (present) {
+    if (present)
         return matches ? HTTP_CONDITION_NOT_MODIFIED : HTTP_CONDITION_PROCEED;
-    }
-    if (field_date(request, "If-Modified-Since", validators->now, &date) && validators->mtime <= date) {
+    if (field_date(request, "If-Modified-Since", validators->now, &date) && validators->mtime <= date)
         return HTTP_CONDITION_NOT_MODIFIED;
-    }
     return HTTP_CONDITION_PROCEED;
 }
 
 bool http_condition_range(const struct http_request *request, const struct http_validators *validators)
 {
     bool present = false;
-    for (unsigned i = 0; i < request->field_count; i++) {
+    for (unsigned i = 0; i < request->field_count; i++)
         present = present || http_slice_is_nocase(request->fields[i].name, "If-Range");
-    }
-    if (!present) {
+    if (!present)
         return true;
-    }
     struct http_slice value;
     int64_t date;
-    if (!http_request_field(request, "If-Range", &value)) {
+    if (!http_request_field(request, "If-Range", &value))
         return false;
-    }
-    if (http_date_parse(value, validators->now, &date)) {
+    if (http_date_parse(value, validators->now, &date))
         return date == validators->mtime && date < validators->now;
-    }
     return http_slice_is(value, validators->etag);
 }

@@ -34,18 +34,16 @@ static int days_of_month(int64_t year, int month)
 
 void http_date_format(int64_t seconds, char out[HTTP_DATE_SIZE])
 {
-    if (seconds < YEAR_0) {
+    if (seconds < YEAR_0)
         seconds = YEAR_0;
-    } else if (seconds > YEAR_9999_END) {
+    else if (seconds > YEAR_9999_END)
         seconds = YEAR_9999_END;
-    }
     int64_t days = (seconds - YEAR_0) / DAY;
     int second = (int)((seconds - YEAR_0) % DAY);
     int weekday = (int)((days + 6) % 7); /* 0000-01-01 was a Saturday */
     int64_t year = days / 366;           /* never too late a year, and some twenty too early at most */
-    while (days_before_year(year + 1) <= days) {
+    while (days_before_year(year + 1) <= days)
         year++;
-    }
     int day = (int)(days - days_before_year(year));
     int month = 0;
     while (day >= days_of_month(year, month)) {
@@ -137,13 +135,11 @@ static void take_time(struct cursor *cursor, struct civil *civil)
 static bool to_seconds(const struct civil *civil, int64_t *seconds)
 {
     if (civil->day < 1 || civil->day > days_of_month(civil->year, civil->month) || civil->hour > 23 ||
-        civil->minute > 59 || civil->second > 60) {
+        civil->minute > 59 || civil->second > 60)
         return false;
-    }
     int64_t days = days_before_year(civil->year) + civil->day - 1;
-    for (int month = 0; month < civil->month; month++) {
+    for (int month = 0; month < civil->month; month++)
         days += days_of_month(civil->year, month);
-    }
     *seconds = YEAR_0 + days * DAY + civil->hour * 3600 + civil->minute * 60 + civil->second;
     return true;
 }
@@ -203,30 +199,25 @@ bool http_date_parse(struct http_slice text, int64_t now, int64_t *seconds)
     struct civil civil = {0};
     const char *comma = text.size > 0 ? memchr(text.at, ',', text.size) : NULL;
     bool is_rfc850 = comma && comma - text.at > 3;
-    if (is_rfc850) {
+    if (is_rfc850)
         take_rfc850(&cursor, &civil);
-    } else if (comma) {
+    else if (comma)
         take_imf(&cursor, &civil);
-    } else {
+    else
         take_asctime(&cursor, &civil);
-    }
-    if (cursor.failed || cursor.size > 0) {
+    if (cursor.failed || cursor.size > 0)
         return false;
-    }
     if (is_rfc850) {
         char today[HTTP_DATE_SIZE];
         http_date_format(now, today);
         int64_t this_year = 0;
-        for (int i = 12; i < 16; i++) {
+        for (int i = 12; i < 16; i++)
             this_year = this_year * 10 + (today[i] - '0');
-        }
         civil.year += this_year / 100 * 100 + 100;
-        while (civil.year > this_year + 50) {
+        while (civil.year > this_year + 50)
             civil.year -= 100;
-        }
-        if (civil.year < 0) {
+        if (civil.year < 0)
             return false;
-        }
     }
     return to_seconds(&civil, seconds);
 }
@@ -241,8 +232,7 @@ int64_t http_date_now(const char **text)
         second = now.tv_sec;
         http_date_format(second, cached);
     }
-    if (text) {
+    if (text)
         *text = cached;
-    }
     return second;
 }

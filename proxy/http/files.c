@@ -41,10 +41,9 @@ static int open_beneath(int root_fd, const char *path)
                                  .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     int fd = -1;
     for (int i = 0; i < OPEN_RETRIES; i++) {
-        fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof how);
-        if (fd != -1 || (errno != EINTR && errno != EAGAIN)) {
+        fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+        if (fd != -1 || (errno != EINTR && errno != EAGAIN))
             break;
-        }
     }
     return fd;
 }
@@ -111,13 +110,13 @@ static void respond_redirect(struct answer *answer)
 {
     static const char name[] = "Location: /", tail[] = "/\r\n";
     const struct http_target *target = answer->target;
-    char *line = malloc(sizeof name + 3 * target->size + 1 + target->query.size + sizeof tail);
+    char *line = malloc(sizeof(name) + 3 * target->size + 1 + target->query.size + sizeof(tail));
     struct http_exchange *exchange = release(answer);
     if (!line) {
         http_respond_status(exchange, 503, NULL);
         return;
     }
-    size_t size = sizeof name - 1;
+    size_t size = sizeof(name) - 1;
     memcpy(line, name, size);
     size += http_target_encode(target->path, target->size, line + size);
     line[size++] = '/';
@@ -155,13 +154,11 @@ static void open_path(struct answer *answer)
 static bool open_next_index(struct answer *answer)
 {
     const struct http_files *files = answer->files;
-    if (answer->next_index == files->index_count) {
+    if (answer->next_index == files->index_count)
         return false;
-    }
     size_t size = answer->target->size;
-    if (size > 0) {
+    if (size > 0)
         answer->path[size++] = '/';
-    }
     const char *name = files->index[answer->next_index++];
     memcpy(answer->path + size, name, strlen(name) + 1);
     open_path(answer);
@@ -170,11 +167,10 @@ static bool open_next_index(struct answer *answer)
 
 static void on_directory(struct answer *answer)
 {
-    if (answer->next_index == 0 && !answer->target->is_directory) {
+    if (answer->next_index == 0 && !answer->target->is_directory)
         respond_redirect(answer);
-    } else if (!open_next_index(answer)) {
+    else if (!open_next_index(answer))
         http_respond_status(release(answer), 403, NULL);
-    }
 }
 
 static void on_opened(struct http_opening *opening, int error, int fd, const struct stat *stat)
@@ -202,7 +198,7 @@ static void handle(void *arg, const struct http_request *request, struct http_ex
 {
     const struct http_files *files = arg;
     const struct http_target *target = &request->resolved;
-    struct answer *answer = malloc(sizeof *answer + target->size + 1 + files->index_longest + 2);
+    struct answer *answer = malloc(sizeof(*answer) + target->size + 1 + files->index_longest + 2);
     if (!answer) {
         http_respond_status(exchange, 503, NULL);
         return;
@@ -222,9 +218,8 @@ static void cancel(void *arg, struct http_exchange *exchange)
 {
     const struct http_files *files = arg;
     struct answer *answer = http_exchange_data(exchange);
-    if (files->opener.cancel) {
+    if (files->opener.cancel)
         files->opener.cancel(files->opener.arg, &answer->opening);
-    }
     release(answer);
 }
 
@@ -235,30 +230,26 @@ struct http_handler http_files_handler(const struct http_files *files)
 
 static bool copy_index(struct http_files *files, const struct http_files_options *options)
 {
-    files->index = calloc(options->index_count + 1, sizeof *files->index);
-    if (!files->index) {
+    files->index = calloc(options->index_count + 1, sizeof(*files->index));
+    if (!files->index)
         return false;
-    }
     for (size_t i = 0; i < options->index_count; i++) {
         files->index[i] = strdup(options->index[i]);
-        if (!files->index[i]) {
+        if (!files->index[i])
             return false;
-        }
         files->index_count++;
         size_t size = strlen(options->index[i]);
-        if (size > files->index_longest) {
+        if (size > files->index_longest)
             files->index_longest = size;
-        }
     }
     return true;
 }
 
 struct http_files *http_files_new(const struct http_files_options *options)
 {
-    struct http_files *files = calloc(1, sizeof *files);
-    if (!files) {
+    struct http_files *files = calloc(1, sizeof(*files));
+    if (!files)
         return NULL;
-    }
     files->opener = options->opener ? *options->opener : http_opener_direct;
     files->root_fd = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (files->root_fd == -1 || !copy_index(files, options)) {
@@ -272,15 +263,12 @@ struct http_files *http_files_new(const struct http_files_options *options)
 
 void http_files_free(struct http_files *files)
 {
-    if (!files) {
+    if (!files)
         return;
-    }
-    for (size_t i = 0; i < files->index_count; i++) {
+    for (size_t i = 0; i < files->index_count; i++)
         free(files->index[i]);
-    }
     free(files->index);
-    if (files->root_fd != -1) {
+    if (files->root_fd != -1)
         close(files->root_fd);
-    }
     free(files);
 }

@@ -42,9 +42,8 @@ static void arm(struct http_conn *conn)
         uint64_t sample = now + conn->options.idle_ms / 2;
         due = sample < due ? sample : due;
     }
-    if (conn->armed_ms != 0 && conn->armed_ms <= due) {
+    if (conn->armed_ms != 0 && conn->armed_ms <= due)
         return;
-    }
     /* The coarse clock may lag behind the timer: a due moment that has passed is looked at in 1 ms. */
     uint64_t wait = due > now ? due - now : 1;
     const struct timeval tv = {.tv_sec = (time_t)(wait / 1000), .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
@@ -140,21 +139,18 @@ static bool report_end(struct http_conn *conn, enum report_outcome outcome, enum
     http_exchange_update(exchange, report);
     report->outcome = outcome;
     report->closed_by = closed_by;
-    if (detail) {
-        snprintf(report->detail, sizeof report->detail, "%s", detail);
-    }
-    if (conn->options.on_response) {
+    if (detail)
+        snprintf(report->detail, sizeof(report->detail), "%s", detail);
+    if (conn->options.on_response)
         conn->options.on_response(conn->options.arg, report);
-    }
     return conn->state != CONN_FREED;
 }
 
 bool http_conn_report(const struct http_conn *conn, struct report *report)
 {
     const struct http_exchange *exchange = conn->exchange;
-    if (!exchange || (conn->state != CONN_HANDLING && conn->state != CONN_SENDING)) {
+    if (!exchange || (conn->state != CONN_HANDLING && conn->state != CONN_SENDING))
         return false;
-    }
     *report = exchange->report;
     http_exchange_update(exchange, report);
     report->outcome = OUTCOME_OPEN;
@@ -171,18 +167,16 @@ static bool client_broke(struct http_conn *conn)
 
 static void lose_client(struct http_conn *conn)
 {
-    if (report_end(conn, OUTCOME_RESET, CLOSED_BY_CLIENT, NULL)) {
+    if (report_end(conn, OUTCOME_RESET, CLOSED_BY_CLIENT, NULL))
         http_conn_reset(conn, HTTP_END_RESET);
-    }
 }
 
 static bool begin_sending(struct http_conn *conn)
 {
     struct http_exchange *exchange = conn->exchange;
     if (!exchange->answered) {
-        if (client_broke(conn)) {
+        if (client_broke(conn))
             lose_client(conn);
-        }
         return false;
     }
     if (!exchange->failed) {
@@ -197,19 +191,17 @@ static bool begin_sending(struct http_conn *conn)
         exchange->flow = flow_new(conn->loop, &options);
     }
     if (!exchange->flow) {
-        if (report_end(conn, OUTCOME_RESET, CLOSED_BY_SLUICE, "out of memory")) {
+        if (report_end(conn, OUTCOME_RESET, CLOSED_BY_SLUICE, "out of memory"))
             http_conn_reset(conn, HTTP_END_RESET);
-        }
         return false;
     }
     /* The request isn't needed any more; what is behind it waits, a long transfer needs no buffer. */
     size_t used = exchange->close ? conn->buffered : exchange->request.head_size;
     conn->buffered -= used;
-    if (conn->buffered > 0) {
+    if (conn->buffered > 0)
         memmove(conn->buffer, conn->buffer + used, conn->buffered);
-    } else {
+    else
         http_conn_drop_buffer(conn);
-    }
     http_conn_enter(conn, CONN_SENDING);
     return true;
 }
@@ -217,9 +209,8 @@ static bool begin_sending(struct http_conn *conn)
 static bool complete(struct http_conn *conn)
 {
     bool closes = conn->exchange->close;
-    if (!report_end(conn, conn->exchange->outcome, CLOSED_BY_SLUICE, NULL)) {
+    if (!report_end(conn, conn->exchange->outcome, CLOSED_BY_SLUICE, NULL))
         return false;
-    }
     if (closes) {
         http_conn_close(conn, HTTP_END_CLOSED);
         return false;
@@ -257,12 +248,10 @@ static bool finish_sending(struct http_conn *conn)
         detail = relay_reason_name(flow_refusal(flow));
         break;
     }
-    if (!flow_head_done(flow)) {
+    if (!flow_head_done(flow))
         conn->exchange->report.status = 0; /* which the client never saw */
-    }
-    if (report_end(conn, outcome, closed_by, detail)) {
+    if (report_end(conn, outcome, closed_by, detail))
         http_conn_reset(conn, HTTP_END_RESET);
-    }
     return false;
 }
 
@@ -277,9 +266,8 @@ static bool send_response(struct http_conn *conn)
     case FLOW_WAITING:
         break;
     }
-    if (client_broke(conn)) {
+    if (client_broke(conn))
         lose_client(conn);
-    }
     return false;
 }
 
@@ -310,9 +298,8 @@ static void run(struct http_conn *conn)
     }
     conn->running = false;
     if (conn->state < CONN_CLOSING) {
-        if (more) {
+        if (more)
             loop_queue(conn->loop, &conn->task);
-        }
         arm(conn);
     }
 }
@@ -337,9 +324,8 @@ static void on_due(struct http_conn *conn)
         http_conn_refuse(conn, 408, "the request was not completed in time", OUTCOME_TIMEOUT);
         break;
     default:
-        if (report_end(conn, OUTCOME_TIMEOUT, CLOSED_BY_SLUICE, NULL)) {
+        if (report_end(conn, OUTCOME_TIMEOUT, CLOSED_BY_SLUICE, NULL))
             http_conn_reset(conn, HTTP_END_TIMEOUT);
-        }
         break;
     }
 }
@@ -355,28 +341,25 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         conn->since_ms = loop_now_ms();
         due = false;
     }
-    if (due) {
+    if (due)
         on_due(conn);
-    }
     run(conn);
 }
 
 void http_conn_answered(struct http_conn *conn)
 {
     /* Not now: the handler is still on the stack. If run() is below it, it goes on by itself. */
-    if (!conn->running) {
+    if (!conn->running)
         loop_queue(conn->loop, &conn->task);
-    }
 }
 
 /* --- Life --- */
 
 struct http_conn *http_conn_start(const struct http_conn_options *options)
 {
-    struct http_conn *conn = calloc(1, sizeof *conn);
-    if (!conn) {
+    struct http_conn *conn = calloc(1, sizeof(*conn));
+    if (!conn)
         return NULL;
-    }
     conn->options = *options;
     conn->loop = options->loop;
     conn->client = options->client;
@@ -396,9 +379,8 @@ static void on_burial(struct loop_task *task)
 
 void http_conn_free(struct http_conn *conn)
 {
-    if (!conn) {
+    if (!conn)
         return;
-    }
     assert(conn->state != CONN_FREED);
     bool has_client = conn->state < CONN_CLOSING;
     conn->state = CONN_FREED;
@@ -406,9 +388,8 @@ void http_conn_free(struct http_conn *conn)
     http_conn_drop_buffer(conn);
     stop_timer(conn);
     loop_unqueue(conn->loop, &conn->task);
-    if (has_client) {
+    if (has_client)
         endpoint_on_ready(conn->client, NULL, NULL);
-    }
     linger_cancel(conn->linger);
     conn->burial.run = on_burial;
     loop_bury(conn->loop, &conn->burial);
@@ -417,8 +398,7 @@ void http_conn_free(struct http_conn *conn)
 void http_conn_drain(struct http_conn *conn)
 {
     conn->draining = true;
-    if (conn->state == CONN_HANDLING && !conn->exchange->answered) {
+    if (conn->state == CONN_HANDLING && !conn->exchange->answered)
         conn->exchange->close = true;
-    }
     loop_queue(conn->loop, &conn->task);
 }

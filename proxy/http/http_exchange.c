@@ -19,10 +19,9 @@
 struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loop,
                                         const struct report *template, bool is_first)
 {
-    struct http_exchange *exchange = malloc(sizeof *exchange);
-    if (!exchange) {
+    struct http_exchange *exchange = malloc(sizeof(*exchange));
+    if (!exchange)
         return NULL;
-    }
     /* Field by field: clearing the table of header lines for every request would be the larger part. */
     exchange->conn = conn;
     exchange->loop = loop;
@@ -40,17 +39,15 @@ struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loo
     clock_gettime(CLOCK_REALTIME, &exchange->report.began);
     exchange->handshake_bytes = is_first ? template->directions[SESSION_TO_CLIENT].head_bytes : 0;
     exchange->report.directions[SESSION_TO_CLIENT].head_bytes = exchange->handshake_bytes;
-    if (!is_first) {
+    if (!is_first)
         exchange->report.directions[SESSION_TO_SERVER].head_bytes = 0;
-    }
     return exchange;
 }
 
 void http_exchange_free(struct http_exchange *exchange)
 {
-    if (!exchange) {
+    if (!exchange)
         return;
-    }
     flow_free(exchange->flow);
     endpoint_close(&exchange->body);
     free(exchange->memory);
@@ -65,10 +62,9 @@ void http_exchange_describe(struct http_exchange *exchange)
     struct http_slice line = exchange->request.line;
     char *out = exchange->report.request;
     size_t size =
-        line.size < sizeof exchange->report.request ? line.size : sizeof exchange->report.request - 1;
-    for (size_t i = 0; i < size; i++) {
+        line.size < sizeof(exchange->report.request) ? line.size : sizeof(exchange->report.request) - 1;
+    for (size_t i = 0; i < size; i++)
         out[i] = line.at[i] >= ' ' && line.at[i] <= '~' ? line.at[i] : '?';
-    }
     out[size] = '\0';
 }
 
@@ -104,15 +100,13 @@ static void begin(struct http_exchange *exchange, int status)
 static void end(struct http_exchange *exchange)
 {
     struct http_head *head = &exchange->head;
-    if (exchange->close) {
+    if (exchange->close)
         http_head_add(head, "Connection: close\r\n");
-    } else if (exchange->request.minor == 0) {
+    else if (exchange->request.minor == 0)
         http_head_add(head, "Connection: keep-alive\r\n");
-    }
     http_head_add(head, "\r\n");
-    if (exchange->body.fd == -1 && !exchange->memory) {
+    if (exchange->body.fd == -1 && !exchange->memory)
         endpoint_open_memory(&exchange->body, exchange->loop, NULL, 0);
-    }
     exchange->failed = exchange->failed || head->failed;
     exchange->answered = true;
     exchange->handed = false;
@@ -178,11 +172,10 @@ static void respond_bytes(struct http_exchange *exchange, const struct http_file
                       last - 1, file->size);
     }
     add_validators(exchange, validators);
-    if (wants_body(exchange) && last > first) {
+    if (wants_body(exchange) && last > first)
         endpoint_open_file(&exchange->body, exchange->loop, file->fd, first, last, file->is_regular);
-    } else {
+    else
         close(file->fd);
-    }
     end(exchange);
 }
 
@@ -195,12 +188,11 @@ static void respond_whole_or_part(struct http_exchange *exchange, const struct h
     /* RFC 9110 14.2: Range means something for GET only, and only once. */
     if (exchange->request.method == HTTP_METHOD_GET &&
         http_request_field(&exchange->request, "Range", &range) &&
-        http_condition_range(&exchange->request, validators)) {
+        http_condition_range(&exchange->request, validators))
         kind = http_range_parse(range, file->size, &first, &last);
-    }
     if (kind == HTTP_RANGE_UNSATISFIABLE) {
         char line[64];
-        snprintf(line, sizeof line, "Content-Range: bytes */%" PRIu64 "\r\n", file->size);
+        snprintf(line, sizeof(line), "Content-Range: bytes */%" PRIu64 "\r\n", file->size);
         close(file->fd);
         http_respond_status(exchange, 416, line);
         return;

@@ -15,17 +15,15 @@ static void account_head(struct http_conn *conn, size_t bytes)
     struct relay_counters *counters = conn->options.counters[SESSION_TO_SERVER];
     http_exchange_describe(exchange);
     exchange->report.directions[SESSION_TO_SERVER].head_bytes += bytes;
-    if (counters) {
+    if (counters)
         relay_counter_add(&counters->head_bytes, bytes);
-    }
 }
 
 static bool begin_exchange(struct http_conn *conn)
 {
     conn->exchange = http_exchange_new(conn, conn->loop, conn->options.report, !conn->had_first);
-    if (!conn->exchange) {
+    if (!conn->exchange)
         return false;
-    }
     conn->had_first = true;
     http_conn_enter(conn, CONN_READING);
     return true;
@@ -38,7 +36,7 @@ void http_conn_refuse(struct http_conn *conn, int status, const char *problem, e
     http_conn_enter(conn, CONN_HANDLING);
     exchange->close = true;
     exchange->outcome = outcome;
-    snprintf(exchange->report.detail, sizeof exchange->report.detail, "%s", problem);
+    snprintf(exchange->report.detail, sizeof(exchange->report.detail), "%s", problem);
     http_respond_status(exchange, status, NULL);
 }
 
@@ -95,9 +93,8 @@ static bool parse(struct http_conn *conn)
 
 static enum io_status read_some(struct http_conn *conn)
 {
-    if (!endpoint_can_read(conn->client)) {
+    if (!endpoint_can_read(conn->client))
         return IO_AGAIN;
-    }
     if (!conn->buffer) {
         conn->buffer = malloc(HTTP_HEAD_MAX);
         if (!conn->buffer) {
@@ -109,9 +106,8 @@ static enum io_status read_some(struct http_conn *conn)
     size_t n = 0;
     enum io_status status =
         endpoint_read(conn->client, conn->buffer + conn->buffered, HTTP_HEAD_MAX - conn->buffered, &n);
-    if (status == IO_OK) {
+    if (status == IO_OK)
         conn->buffered += n;
-    }
     return status;
 }
 
@@ -131,15 +127,13 @@ static void rest(struct http_conn *conn)
 
 bool http_conn_read(struct http_conn *conn)
 {
-    if (conn->state == CONN_IDLE && conn->buffered > 0 && parse(conn)) {
+    if (conn->state == CONN_IDLE && conn->buffered > 0 && parse(conn))
         return true; /* it was pipelined */
-    }
     while (conn->state == CONN_IDLE || conn->state == CONN_READING) {
         switch (read_some(conn)) {
         case IO_OK:
-            if (parse(conn)) {
+            if (parse(conn))
                 return true;
-            }
             break;
         case IO_AGAIN:
             rest(conn);

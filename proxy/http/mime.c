@@ -110,10 +110,9 @@ const char *http_mime_type(const char *name)
     /* ".html" is a hidden file called html, not a page. */
     if (dot && dot != file) {
         const struct mime *mime =
-            bsearch(dot + 1, table, sizeof table / sizeof table[0], sizeof table[0], compare);
-        if (mime) {
+            bsearch(dot + 1, table, sizeof(table) / sizeof(table[0]), sizeof(table[0]), compare);
+        if (mime)
             return mime->type;
-        }
     }
     return "application/octet-stream";
 }

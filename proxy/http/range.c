@@ -23,12 +23,10 @@ static bool take_number(struct http_slice *text, uint64_t *number)
 static enum http_range suffix(struct http_slice text, uint64_t size, uint64_t *first, uint64_t *end)
 {
     uint64_t length;
-    if (!take_number(&text, &length) || text.size > 0) {
+    if (!take_number(&text, &length) || text.size > 0)
         return HTTP_RANGE_WHOLE;
-    }
-    if (length == 0) {
+    if (length == 0)
         return HTTP_RANGE_UNSATISFIABLE;
-    }
     if (size == 0) {
         /* Satisfiable by the letter, but Content-Range can't express a part of nothing. */
         return HTTP_RANGE_WHOLE;
@@ -40,26 +38,21 @@ static enum http_range suffix(struct http_slice text, uint64_t size, uint64_t *f
 
 enum http_range http_range_parse(struct http_slice value, uint64_t size, uint64_t *first, uint64_t *end)
 {
-    if (value.size < 6 || strncasecmp(value.at, "bytes=", 6) != 0) {
+    if (value.size < 6 || strncasecmp(value.at, "bytes=", 6) != 0)
         return HTTP_RANGE_WHOLE;
-    }
     struct http_slice text = http_slice_trim((struct http_slice){value.at + 6, value.size - 6});
-    if (text.size > 0 && text.at[0] == '-') {
+    if (text.size > 0 && text.at[0] == '-')
         return suffix((struct http_slice){text.at + 1, text.size - 1}, size, first, end);
-    }
     uint64_t from, last;
-    if (!take_number(&text, &from) || text.size == 0 || text.at[0] != '-') {
+    if (!take_number(&text, &from) || text.size == 0 || text.at[0] != '-')
         return HTTP_RANGE_WHOLE;
-    }
     text.at++;
     text.size--;
     bool has_last = take_number(&text, &last);
-    if (text.size > 0 || (has_last && last < from)) {
+    if (text.size > 0 || (has_last && last < from))
         return HTTP_RANGE_WHOLE;
-    }
-    if (from >= size) {
+    if (from >= size)
         return HTTP_RANGE_UNSATISFIABLE;
-    }
     *first = from;
     *end = has_last && last < size ? last + 1 : size;
     return HTTP_RANGE_PART;

@@ -9,19 +9,16 @@
 /* tchar of RFC 9110 5.6.2. */
 static bool is_token_char(char c)
 {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) {
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
         return true;
-    }
     return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
 }
 
 static bool is_token(struct http_slice slice)
 {
-    for (size_t i = 0; i < slice.size; i++) {
-        if (!is_token_char(slice.at[i])) {
+    for (size_t i = 0; i < slice.size; i++)
+        if (!is_token_char(slice.at[i]))
             return false;
-        }
-    }
     return slice.size > 0;
 }
 
@@ -42,11 +39,9 @@ static enum http_method method_of(struct http_slice text)
         {"PUT", HTTP_METHOD_OTHER},     {"DELETE", HTTP_METHOD_OTHER}, {"PATCH", HTTP_METHOD_OTHER},
         {"OPTIONS", HTTP_METHOD_OTHER}, {"TRACE", HTTP_METHOD_OTHER},  {"CONNECT", HTTP_METHOD_CONNECT},
     };
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        if (http_slice_is(text, methods[i].name)) {
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+        if (http_slice_is(text, methods[i].name))
             return methods[i].method;
-        }
-    }
     return HTTP_METHOD_UNKNOWN;
 }
 
@@ -58,12 +53,10 @@ static bool is_digit(char c)
 static bool parse_version(struct http_request *request, struct http_slice text)
 {
     if (text.size != 8 || memcmp(text.at, "HTTP/", 5) != 0 || !is_digit(text.at[5]) || text.at[6] != '.' ||
-        !is_digit(text.at[7])) {
+        !is_digit(text.at[7]))
         return refuse(request, 400, "malformed HTTP version");
-    }
-    if (text.at[5] != '1') {
+    if (text.at[5] != '1')
         return refuse(request, 505, "HTTP version not supported");
-    }
     request->minor = text.at[7] == '0' ? 0 : 1;
     return true;
 }
@@ -72,24 +65,20 @@ static bool parse_request_line(struct http_request *request, struct http_slice l
 {
     const char *end = line.at + line.size;
     const char *space = memchr(line.at, ' ', line.size);
-    if (!space) {
+    if (!space)
         return refuse(request, 400, "malformed request line");
-    }
     struct http_slice method = {line.at, (size_t)(space - line.at)};
-    if (!is_token(method)) {
+    if (!is_token(method))
         return refuse(request, 400, "malformed method");
-    }
     const char *target = space + 1;
     space = memchr(target, ' ', (size_t)(end - target));
-    if (!space || space == target) {
+    if (!space || space == target)
         return refuse(request, 400, "malformed request line");
-    }
     request->target = (struct http_slice){target, (size_t)(space - target)};
     for (size_t i = 0; i < request->target.size; i++) {
         /* RFC 3986 has no byte outside visible ASCII, and a fragment is never sent. */
-        if (target[i] <= ' ' || target[i] > '~' || target[i] == '#') {
+        if (target[i] <= ' ' || target[i] > '~' || target[i] == '#')
             return refuse(request, 400, "invalid character in the request target");
-        }
     }
     request->method = method_of(method);
     return parse_version(request, (struct http_slice){space + 1, (size_t)(end - space - 1)});
@@ -97,39 +86,32 @@ static bool parse_request_line(struct http_request *request, struct http_slice l
 
 static bool parse_field(struct http_request *request, struct http_slice line)
 {
-    if (line.at[0] == ' ' || line.at[0] == '\t') {
+    if (line.at[0] == ' ' || line.at[0] == '\t')
         return refuse(request, 400, "folded header line");
-    }
     const char *colon = memchr(line.at, ':', line.size);
-    if (!colon) {
+    if (!colon)
         return refuse(request, 400, "header line without a colon");
-    }
     struct http_slice name = {line.at, (size_t)(colon - line.at)};
-    if (!is_token(name)) {
+    if (!is_token(name))
         return refuse(request, 400, "invalid header name");
-    }
     struct http_slice value = {colon + 1, line.size - name.size - 1};
     for (size_t i = 0; i < value.size; i++) {
         unsigned char c = (unsigned char)value.at[i];
-        if ((c < ' ' && c != '\t') || c == 0x7f) {
+        if ((c < ' ' && c != '\t') || c == 0x7f)
             return refuse(request, 400, "control character in a header");
-        }
     }
-    if (request->field_count == HTTP_FIELDS_MAX) {
+    if (request->field_count == HTTP_FIELDS_MAX)
         return refuse(request, 431, "too many header lines");
-    }
     request->fields[request->field_count++] = (struct http_field){name, http_slice_trim(value)};
     return true;
 }
 
 static bool parse_host(struct http_request *request, struct http_slice value)
 {
-    if (request->host.at) {
+    if (request->host.at)
         return refuse(request, 400, "more than one Host");
-    }
-    if (!http_host_valid(value)) {
+    if (!http_host_valid(value))
         return refuse(request, 400, "invalid Host");
-    }
     request->host = value;
     return true;
 }
@@ -137,20 +119,17 @@ static bool parse_host(struct http_request *request, struct http_slice value)
 static bool parse_content_length(struct http_request *request, struct http_slice value, bool *seen)
 {
     /* Also when both are equal: a list is one more way to be read differently by two programs. */
-    if (*seen) {
+    if (*seen)
         return refuse(request, 400, "more than one Content-Length");
-    }
     *seen = true;
     uint64_t length = 0;
     for (size_t i = 0; i < value.size; i++) {
-        if (!is_digit(value.at[i]) || length > (UINT64_MAX - 9) / 10) {
+        if (!is_digit(value.at[i]) || length > (UINT64_MAX - 9) / 10)
             return refuse(request, 400, "invalid Content-Length");
-        }
         length = length * 10 + (uint64_t)(value.at[i] - '0');
     }
-    if (value.size == 0) {
+    if (value.size == 0)
         return refuse(request, 400, "invalid Content-Length");
-    }
     request->content_length = length;
     request->has_body = request->has_body || length > 0;
     return true;
@@ -167,14 +146,12 @@ static bool parse_transfer_encoding(struct http_request *request, struct http_sl
     codings->seen = true;
     struct http_slice coding;
     while (http_slice_next(&value, &coding)) {
-        if (!is_token(coding) || codings->chunked) {
+        if (!is_token(coding) || codings->chunked)
             return refuse(request, 400, "invalid Transfer-Encoding");
-        }
-        if (http_slice_is_nocase(coding, "chunked")) {
+        if (http_slice_is_nocase(coding, "chunked"))
             codings->chunked = true;
-        } else {
+        else
             codings->others = true;
-        }
     }
     return true;
 }
@@ -190,21 +167,16 @@ static void parse_connection(struct http_slice value, bool *closes, bool *keeps)
 
 static bool judge_framing(struct http_request *request, bool has_length, const struct codings *codings)
 {
-    if (!codings->seen) {
+    if (!codings->seen)
         return true;
-    }
-    if (has_length) {
+    if (has_length)
         return refuse(request, 400, "Content-Length with Transfer-Encoding");
-    }
-    if (request->minor == 0) {
+    if (request->minor == 0)
         return refuse(request, 400, "Transfer-Encoding in HTTP/1.0");
-    }
-    if (!codings->chunked) {
+    if (!codings->chunked)
         return refuse(request, 400, "Transfer-Encoding does not end in chunked");
-    }
-    if (codings->others) {
+    if (codings->others)
         return refuse(request, 501, "unknown transfer coding");
-    }
     request->has_body = true;
     return true;
 }
@@ -217,31 +189,26 @@ static bool judge_fields(struct http_request *request)
     for (unsigned i = 0; i < request->field_count; i++) {
         struct http_slice name = request->fields[i].name, value = request->fields[i].value;
         bool good = true;
-        if (http_slice_is_nocase(name, "Host")) {
+        if (http_slice_is_nocase(name, "Host"))
             good = parse_host(request, value);
-        } else if (http_slice_is_nocase(name, "Content-Length")) {
+        else if (http_slice_is_nocase(name, "Content-Length"))
             good = parse_content_length(request, value, &has_length);
-        } else if (http_slice_is_nocase(name, "Transfer-Encoding")) {
+        else if (http_slice_is_nocase(name, "Transfer-Encoding"))
             good = parse_transfer_encoding(request, value, &codings);
-        } else if (http_slice_is_nocase(name, "Connection")) {
+        else if (http_slice_is_nocase(name, "Connection"))
             parse_connection(value, &closes, &keeps);
-        } else if (http_slice_is_nocase(name, "Expect")) {
+        else if (http_slice_is_nocase(name, "Expect"))
             request->expects_continue = true;
-        }
-        if (!good) {
+        if (!good)
             return false;
-        }
     }
-    if (!request->host.at && request->minor > 0) {
+    if (!request->host.at && request->minor > 0)
         return refuse(request, 400, "no Host");
-    }
-    if (!judge_framing(request, has_length, &codings)) {
+    if (!judge_framing(request, has_length, &codings))
         return false;
-    }
     request->keep_alive = !closes && (request->minor > 0 || keeps);
-    if (request->method == HTTP_METHOD_UNKNOWN) {
+    if (request->method == HTTP_METHOD_UNKNOWN)
         return refuse(request, 501, "unknown method");
-    }
     return true;
 }
 
@@ -258,9 +225,8 @@ static bool take_line(struct http_request *request, struct http_slice line)
         request->in_fields = true;
         return parse_request_line(request, line);
     }
-    if (line.size > 0) {
+    if (line.size > 0)
         return parse_field(request, line);
-    }
     request->head_size = request->line_at;
     judge_fields(request);
     return false;
@@ -270,12 +236,10 @@ static bool take_line(struct http_request *request, struct http_slice line)
  * refused at once; and its length. `size`: bytes of the line that are there, CR included. */
 static bool judge_open_line(struct http_request *request, const char *at, size_t size)
 {
-    if (request->in_fields || size == 0) {
+    if (request->in_fields || size == 0)
         return true;
-    }
-    if (!is_token_char(at[0]) && (at[0] != '\r' || request->begun)) {
+    if (!is_token_char(at[0]) && (at[0] != '\r' || request->begun))
         return refuse(request, 400, "not an HTTP request");
-    }
     if (size > HTTP_LINE_MAX + 1) {
         request->line = (struct http_slice){at, HTTP_LINE_MAX};
         return refuse(request, 414, "request line too long");
@@ -287,7 +251,7 @@ void http_request_init(struct http_request *request)
 {
     memset(request, 0, offsetof(struct http_request, fields));
     memset((char *)request + offsetof(struct http_request, head_size), 0,
-           sizeof *request - offsetof(struct http_request, head_size));
+           sizeof(*request) - offsetof(struct http_request, head_size));
 }
 
 enum http_parse http_request_parse(struct http_request *request, const char *buffer, size_t size)
@@ -299,9 +263,8 @@ enum http_parse http_request_parse(struct http_request *request, const char *buf
         const char *end = memchr(buffer + request->scanned, '\n', limit - request->scanned);
         size_t length = end ? (size_t)(end - at) : limit - request->line_at;
         request->scanned = request->line_at + length;
-        if (!judge_open_line(request, at, end && length == 0 ? 1 : length)) {
+        if (!judge_open_line(request, at, end && length == 0 ? 1 : length))
             break;
-        }
         if (!end) {
             if (limit == HTTP_HEAD_MAX) {
                 refuse(request, 431, "request head too long");
@@ -324,9 +287,8 @@ bool http_request_field(const struct http_request *request, const char *name, st
     bool found = false;
     for (unsigned i = 0; i < request->field_count; i++) {
         if (http_slice_is_nocase(request->fields[i].name, name)) {
-            if (found) {
+            if (found)
                 return false;
-            }
             found = true;
             *value = request->fields[i].value;
         }

@@ -35,26 +35,21 @@ const char *http_status_text(int status)
         {503, "Service Unavailable"},
         {505, "HTTP Version Not Supported"},
     };
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        if (texts[i].status == status) {
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (texts[i].status == status)
             return texts[i].text;
-        }
-    }
     return "Unknown";
 }
 
 static bool reserve(struct http_head *head, size_t size)
 {
-    if (head->failed) {
+    if (head->failed)
         return false;
-    }
-    if (head->capacity - head->size >= size) {
+    if (head->capacity - head->size >= size)
         return true;
-    }
     size_t capacity = head->capacity ? head->capacity : HEAD_CAPACITY;
-    while (capacity - head->size < size) {
+    while (capacity - head->size < size)
         capacity *= 2;
-    }
     char *data = realloc(head->data, capacity);
     if (!data) {
         head->failed = true;

@@ -29,9 +29,8 @@ static inline struct http_slice http_slice_trim(struct http_slice slice)
         slice.at++;
         slice.size--;
     }
-    while (slice.size > 0 && (slice.at[slice.size - 1] == ' ' || slice.at[slice.size - 1] == '\t')) {
+    while (slice.size > 0 && (slice.at[slice.size - 1] == ' ' || slice.at[slice.size - 1] == '\t'))
         slice.size--;
-    }
     return slice;
 }
 
@@ -39,9 +38,8 @@ static inline struct http_slice http_slice_trim(struct http_slice slice)
  * up. Start with *rest as the whole value; a NULL rest->at marks the end. */
 static inline bool http_slice_next(struct http_slice *rest, struct http_slice *element)
 {
-    if (!rest->at) {
+    if (!rest->at)
         return false;
-    }
     const char *comma = memchr(rest->at, ',', rest->size);
     size_t size = comma ? (size_t)(comma - rest->at) : rest->size;
     *element = http_slice_trim((struct http_slice){rest->at, size});

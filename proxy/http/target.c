@@ -7,15 +7,12 @@
 
 static int hex_digit(char c)
 {
-    if (c >= '0' && c <= '9') {
+    if (c >= '0' && c <= '9')
         return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
+    if (c >= 'a' && c <= 'f')
         return c - 'a' + 10;
-    }
-    if (c >= 'A' && c <= 'F') {
+    if (c >= 'A' && c <= 'F')
         return c - 'A' + 10;
-    }
     return -1;
 }
 
@@ -29,13 +26,11 @@ static bool port_valid(struct http_slice text)
 {
     unsigned port = 0;
     for (size_t i = 0; i < text.size; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9') {
+        if (text.at[i] < '0' || text.at[i] > '9')
             return false;
-        }
         port = port * 10 + (unsigned)(text.at[i] - '0');
-        if (port > UINT16_MAX) {
+        if (port > UINT16_MAX)
             return false;
-        }
     }
     return true;
 }
@@ -45,17 +40,14 @@ static size_t host_length(struct http_slice text)
 {
     size_t i = 0;
     if (text.size > 0 && text.at[0] == '[') {
-        for (i = 1;
-             i < text.size && (hex_digit(text.at[i]) >= 0 || text.at[i] == ':' || text.at[i] == '.');) {
+        for (i = 1; i < text.size && (hex_digit(text.at[i]) >= 0 || text.at[i] == ':' || text.at[i] == '.');)
             i++;
-        }
         return i > 1 && i < text.size && text.at[i] == ']' ? i + 1 : 0;
     }
     while (i < text.size && text.at[i] != ':') {
         if (text.at[i] == '%') {
-            if (text.size - i < 3 || hex_digit(text.at[i + 1]) < 0 || hex_digit(text.at[i + 2]) < 0) {
+            if (text.size - i < 3 || hex_digit(text.at[i + 1]) < 0 || hex_digit(text.at[i + 2]) < 0)
                 return 0;
-            }
             i += 3;
         } else if (is_unreserved(text.at[i])) {
             i++;
@@ -69,34 +61,29 @@ static size_t host_length(struct http_slice text)
 bool http_host_valid(struct http_slice text)
 {
     size_t host = host_length(text);
-    if (host == 0) {
+    if (host == 0)
         return false;
-    }
-    if (host == text.size) {
+    if (host == text.size)
         return true;
-    }
     return text.at[host] == ':' && port_valid((struct http_slice){text.at + host + 1, text.size - host - 1});
 }
 
 /* Cuts scheme and authority off. false: neither origin-form nor absolute-form. */
 static bool cut_authority(struct http_slice *text)
 {
-    if (text->size > 0 && text->at[0] == '/') {
+    if (text->size > 0 && text->at[0] == '/')
         return true;
-    }
     size_t scheme;
-    if (text->size >= 7 && strncasecmp(text->at, "http://", 7) == 0) {
+    if (text->size >= 7 && strncasecmp(text->at, "http://", 7) == 0)
         scheme = 7;
-    } else if (text->size >= 8 && strncasecmp(text->at, "https://", 8) == 0) {
+    else if (text->size >= 8 && strncasecmp(text->at, "https://", 8) == 0)
         scheme = 8;
-    } else {
+    else
         return false;
-    }
     struct http_slice authority = {text->at + scheme, 0};
     while (scheme + authority.size < text->size && authority.at[authority.size] != '/' &&
-           authority.at[authority.size] != '?') {
+           authority.at[authority.size] != '?')
         authority.size++;
-    }
     text->at = authority.at + authority.size;
     text->size -= scheme + authority.size;
     return http_host_valid(authority);
@@ -111,16 +98,14 @@ static long decode_segment(struct http_slice segment, char *out, bool *encoded_s
         if (c == '%') {
             int high = segment.size - i >= 3 ? hex_digit(segment.at[i + 1]) : -1;
             int low = high >= 0 ? hex_digit(segment.at[i + 2]) : -1;
-            if (low < 0) {
+            if (low < 0)
                 return -1;
-            }
             c = (char)(high << 4 | low);
             i += 2;
             *encoded_slash = *encoded_slash || c == '/';
         }
-        if ((unsigned char)c < ' ' || c == 0x7f) {
+        if ((unsigned char)c < ' ' || c == 0x7f)
             return -1;
-        }
         out[size++] = c;
     }
     return size;
@@ -131,28 +116,24 @@ static long decode_segment(struct http_slice segment, char *out, bool *encoded_s
 static long join_segment(char *path, size_t size, size_t segment_size)
 {
     const char *segment = path + size + (size > 0);
-    if (segment_size == 0 || (segment_size == 1 && segment[0] == '.')) {
+    if (segment_size == 0 || (segment_size == 1 && segment[0] == '.'))
         return (long)size;
-    }
     if (segment_size == 2 && segment[0] == '.' && segment[1] == '.') {
-        if (size == 0) {
+        if (size == 0)
             return -1;
-        }
         while (size > 0 && path[--size] != '/') {
         }
         return (long)size;
     }
-    if (size > 0) {
+    if (size > 0)
         path[size] = '/';
-    }
     return (long)(size + (size > 0) + segment_size);
 }
 
 int http_target_parse(struct http_slice text, char *path, struct http_target *target)
 {
-    if (!cut_authority(&text)) {
+    if (!cut_authority(&text))
         return 400;
-    }
     *target = (struct http_target){.path = path, .is_directory = true};
     const char *mark = text.size > 0 ? memchr(text.at, '?', text.size) : NULL;
     if (mark) {
@@ -170,9 +151,8 @@ int http_target_parse(struct http_slice text, char *path, struct http_target *ta
         long decoded =
             decode_segment((struct http_slice){text.at + 1, raw}, path + size + (size > 0), &encoded_slash);
         long joined = decoded < 0 ? -1 : join_segment(path, size, (size_t)decoded);
-        if (joined < 0) {
+        if (joined < 0)
             return 400;
-        }
         target->is_directory = (size_t)joined <= size;
         size = (size_t)joined;
         text.at += raw + 1;

@@ -76,7 +76,7 @@ static inline void fixture_on_end(void *arg, enum http_end end)
 /* Defaults that a test may change before fixture_start. */
 static inline void fixture_init(struct fixture *f, const struct http_handler *handler)
 {
-    memset(f, 0, sizeof *f);
+    memset(f, 0, sizeof(*f));
     f->base = event_base_new();
     assert_non_null(f->base);
     f->loop = loop_new(&(struct loop_options){.base = f->base});
@@ -84,7 +84,7 @@ static inline void fixture_init(struct fixture *f, const struct http_handler *ha
     f->peer = -1;
     f->keep_reading = true;
     f->client = ENDPOINT_NONE;
-    snprintf(f->template.listener, sizeof f->template.listener, "test");
+    snprintf(f->template.listener, sizeof(f->template.listener), "test");
     f->template.directions[SESSION_TO_CLIENT].head_bytes = 1000;
     f->template.directions[SESSION_TO_SERVER].head_bytes = 500;
     f->options = (struct http_conn_options){
@@ -107,25 +107,23 @@ static inline void fixture_start(struct fixture *f, bool small_buffers)
 {
     const struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct sockaddr_in addr;
-    socklen_t length = sizeof addr;
+    socklen_t length = sizeof(addr);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(listener != -1);
-    assert_int_equal(bind(listener, (const struct sockaddr *)&any, sizeof any), 0);
+    assert_int_equal(bind(listener, (const struct sockaddr *)&any, sizeof(any)), 0);
     assert_int_equal(listen(listener, 1), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&addr, &length), 0);
     f->peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(f->peer != -1);
     const int size = 16384;
-    if (small_buffers) {
-        setsockopt(f->peer, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    }
-    assert_int_equal(connect(f->peer, (const struct sockaddr *)&addr, sizeof addr), 0);
+    if (small_buffers)
+        setsockopt(f->peer, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    assert_int_equal(connect(f->peer, (const struct sockaddr *)&addr, sizeof(addr)), 0);
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     assert_true(fd != -1);
     close(listener);
-    if (small_buffers) {
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    }
+    if (small_buffers)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     assert_int_equal(endpoint_open_socket(&f->client, f->loop, fd), 0);
     f->conn = http_conn_start(&f->options);
     assert_non_null(f->conn);
@@ -136,9 +134,8 @@ static inline void fixture_stop(struct fixture *f)
     http_conn_free(f->conn);
     f->conn = NULL;
     endpoint_close(&f->client);
-    if (f->peer != -1) {
+    if (f->peer != -1)
         close(f->peer);
-    }
     event_base_loop(f->base, EVLOOP_NONBLOCK);
     loop_free(f->loop);
     event_base_free(f->base);
@@ -170,9 +167,8 @@ static inline void fixture_receive(struct fixture *f, size_t most)
 static inline void fixture_turn(struct fixture *f)
 {
     event_base_loop(f->base, EVLOOP_NONBLOCK);
-    if (f->keep_reading && f->peer != -1) {
+    if (f->keep_reading && f->peer != -1)
         fixture_receive(f, SIZE_MAX);
-    }
 }
 
 typedef bool fixture_condition(struct fixture *f, size_t n);
@@ -182,9 +178,8 @@ static inline bool fixture_wait(struct fixture *f, fixture_condition *condition,
 {
     uint64_t deadline = loop_now_ms() + FIXTURE_PATIENCE_MS;
     while (!condition(f, n)) {
-        if (loop_now_ms() > deadline) {
+        if (loop_now_ms() > deadline)
             return false;
-        }
         fixture_turn(f);
         if (!condition(f, n)) {
             struct pollfd poll_fd = {.fd = f->keep_reading ? f->peer : -1, .events = POLLIN};
@@ -239,7 +234,7 @@ static inline void fixture_send(struct fixture *f, const char *text)
 static inline void fixture_peer_reset(struct fixture *f)
 {
     const struct linger at_once = {.l_onoff = 1};
-    setsockopt(f->peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    setsockopt(f->peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     close(f->peer);
     f->peer = -1;
 }
@@ -280,9 +275,8 @@ static inline bool response_has(const struct response *r, const char *line)
     size_t size = strlen(line);
     const char *at = r->head;
     while ((at = memmem(at, r->head_size - (size_t)(at - r->head), line, size))) {
-        if (at[-1] == '\n' && at[size] == '\r') {
+        if (at[-1] == '\n' && at[size] == '\r')
             return true;
-        }
         at += size;
     }
     return false;

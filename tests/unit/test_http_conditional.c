@@ -18,7 +18,7 @@ static const struct http_validators file = {.etag = "\"a-1\"", .mtime = 78411177
 static void parse(struct http_request *request, const char *lines)
 {
     static char text[4096];
-    int size = snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", lines);
+    int size = snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", lines);
     http_request_init(request);
     assert_int_equal(http_request_parse(request, text, (size_t)size), HTTP_PARSE_COMPLETE);
 }
@@ -75,13 +75,12 @@ static void test_conditions(void **state)
         {"If-Match: \"a-1\"\r\nIf-Unmodified-Since: " BEFORE "\r\n", HTTP_CONDITION_PROCEED},
         {"If-Unmodified-Since: " BEFORE "\r\nIf-None-Match: \"a-1\"\r\n", HTTP_CONDITION_FAILED},
     };
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         static struct http_request request;
         parse(&request, table[i].lines);
         int condition = (int)http_condition_check(&request, &file);
-        if (condition != (int)table[i].want) {
+        if (condition != (int)table[i].want)
             fail_msg("%s: %d", table[i].lines, condition);
-        }
     }
 }
 
@@ -106,11 +105,10 @@ static void test_if_range(void **state)
         {"If-Range: \"a-1\"\r\nIf-Range: \"a-1\"\r\n", false},
     };
     static struct http_request request;
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         parse(&request, table[i].lines);
-        if (http_condition_range(&request, &file) != table[i].holds) {
+        if (http_condition_range(&request, &file) != table[i].holds)
             fail_msg("%s", table[i].lines);
-        }
     }
     /* A file written this very second may be written again before it is over: its date proves nothing yet. */
     struct http_validators fresh = file;

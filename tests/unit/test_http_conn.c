@@ -25,12 +25,11 @@ static void later_handle(void *arg, const struct http_request *request, struct h
     unsigned i = later->count++;
     assert_true(i < 64);
     later->asked[i] = exchange;
-    snprintf(later->paths[i], sizeof later->paths[i], "%s", request->resolved.path);
+    snprintf(later->paths[i], sizeof(later->paths[i]), "%s", request->resolved.path);
     http_exchange_set_data(exchange, later);
     assert_ptr_equal(http_exchange_data(exchange), later);
-    if (later->at_once) {
+    if (later->at_once)
         http_respond_memory(exchange, 200, "text/plain", NULL, later->paths[i], strlen(later->paths[i]));
-    }
 }
 
 static void later_cancel(void *arg, struct http_exchange *exchange)
@@ -68,11 +67,10 @@ static int make_file(size_t size)
     int fd = memfd_create("body", MFD_CLOEXEC);
     assert_true(fd != -1);
     uint32_t block[4096];
-    for (size_t at = 0; at < size; at += sizeof block) {
-        for (size_t i = 0; i < 4096; i++) {
+    for (size_t at = 0; at < size; at += sizeof(block)) {
+        for (size_t i = 0; i < 4096; i++)
             block[i] = (uint32_t)(at / 4 + i) * 2654435761u;
-        }
-        size_t n = size - at < sizeof block ? size - at : sizeof block;
+        size_t n = size - at < sizeof(block) ? size - at : sizeof(block);
         assert_int_equal(write(fd, block, n), n);
     }
     return fd;
@@ -82,9 +80,8 @@ static bool file_bytes_are(const char *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         uint32_t word = (uint32_t)(i / 4) * 2654435761u;
-        if (((const unsigned char *)&word)[i % 4] != (unsigned char)bytes[i]) {
+        if (((const unsigned char *)&word)[i % 4] != (unsigned char)bytes[i])
             return false;
-        }
     }
     return true;
 }
@@ -131,12 +128,12 @@ static void test_one_answer(void **state)
     assert_int_equal(to_client->segments[0].reason, RELAY_REASON_GENERATED);
     /* The first response carries the template's bytes, the next ones don't. */
     assert_int_equal(to_client->head_bytes, 1000 + r.head_size);
-    assert_int_equal(report->directions[SESSION_TO_SERVER].head_bytes, 500 + sizeof text - 1);
+    assert_int_equal(report->directions[SESSION_TO_SERVER].head_bytes, 500 + sizeof(text) - 1);
     size_t first_head = r.head_size;
     r = fixture_ask(&f, text);
     assert_int_equal(f.reports[1].directions[SESSION_TO_CLIENT].head_bytes, r.head_size);
-    assert_int_equal(f.reports[1].directions[SESSION_TO_SERVER].head_bytes, sizeof text - 1);
-    assert_int_equal(relay_counter_get(&f.counters[SESSION_TO_SERVER].head_bytes), 2 * (sizeof text - 1));
+    assert_int_equal(f.reports[1].directions[SESSION_TO_SERVER].head_bytes, sizeof(text) - 1);
+    assert_int_equal(relay_counter_get(&f.counters[SESSION_TO_SERVER].head_bytes), 2 * (sizeof(text) - 1));
     assert_int_equal(relay_counter_get(&f.counters[SESSION_TO_CLIENT].head_bytes), first_head + r.head_size);
     assert_int_equal(f.conn->state, CONN_IDLE);
     assert_null(f.conn->buffer); /* an idle connection owns none */
@@ -151,9 +148,8 @@ static void test_pipelining(void **state)
     begin(&f, &later, true);
     fixture_start(&f, false);
     char text[8192] = "", expected[32];
-    for (int i = 0; i < 40; i++) { /* more than one turn's worth */
-        snprintf(text + strlen(text), sizeof text - strlen(text), "GET /%d HTTP/1.1\r\n" HOST "\r\n", i);
-    }
+    for (int i = 0; i < 40; i++) /* more than one turn's worth */
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "GET /%d HTTP/1.1\r\n" HOST "\r\n", i);
     strcat(text, "HEAD /h HTTP/1.1\r\n" HOST "\r\nGET /last HT");
     fixture_send(&f, text);
     assert_true(fixture_wait(&f, fixture_has_reports, 41));
@@ -163,7 +159,7 @@ static void test_pipelining(void **state)
     size_t offset = 0;
     for (int i = 0; i < 40; i++) {
         struct response r = fixture_response(&f, &offset, true);
-        snprintf(expected, sizeof expected, "%d", i);
+        snprintf(expected, sizeof(expected), "%d", i);
         assert_true(body_is(&r, expected));
     }
     struct response r = fixture_response(&f, &offset, false);
@@ -183,7 +179,7 @@ static void test_byte_by_byte(void **state)
     begin(&f, &later, true);
     fixture_start(&f, false);
     static const char text[] = GET("/slow");
-    for (size_t i = 0; i + 1 < sizeof text; i++) {
+    for (size_t i = 0; i + 1 < sizeof(text); i++) {
         assert_int_equal(later.count, 0);
         fixture_send_bytes(&f, text + i, 1);
         fixture_turn(&f);
@@ -205,9 +201,8 @@ static void test_late_answer(void **state)
     fixture_start(&f, false);
     fixture_send(&f, GET("/1") GET("/2"));
     assert_true(fixture_wait(&f, asked, 1));
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 20; i++)
         fixture_turn(&f);
-    }
     assert_int_equal(later.count, 1); /* the second waits for the first */
     assert_int_equal(f.received_size, 0);
     struct report report;
@@ -274,9 +269,8 @@ static void check_refusal(const char *text, size_t size, const struct refusal *w
     assert_true(fixture_wait(&f, want->keeps ? fixture_has_received : fixture_peer_is_done, 1));
     size_t offset = 0;
     struct response r = fixture_response(&f, &offset, true);
-    if (r.status != want->status || f.reports[0].outcome != want->outcome) {
+    if (r.status != want->status || f.reports[0].outcome != want->outcome)
         fail_msg("%s: status %d, outcome %d", text, r.status, (int)f.reports[0].outcome);
-    }
     assert_int_equal(f.reports[0].status, want->status);
     assert_int_equal(f.reports[0].detail[0] != '\0', want->outcome == OUTCOME_BAD_REQUEST);
     assert_true(r.body_size > 0 && offset == f.received_size);
@@ -295,9 +289,8 @@ static void check_refusal(const char *text, size_t size, const struct refusal *w
 static void test_refusals(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
         check_refusal(refusals[i].text, strlen(refusals[i].text), &refusals[i]);
-    }
     char *text = malloc(65536);
     assert_non_null(text);
     memset(text, 'a', 65536);
@@ -428,10 +421,10 @@ static void test_file_answers(void **state)
     assert_true(response_has(&r, "Content-Range: bytes */1000"));
     r = ASK("Range: bytes=0-1\r\nIf-Range: \"old\"\r\n");
     assert_int_equal(r.status, 200);
-    snprintf(text, sizeof text, "GET /x HTTP/1.1\r\n" HOST "Range: bytes=0-1\r\nIf-Range: %s\r\n\r\n", tag);
+    snprintf(text, sizeof(text), "GET /x HTTP/1.1\r\n" HOST "Range: bytes=0-1\r\nIf-Range: %s\r\n\r\n", tag);
     assert_int_equal(ask_file(&f, &later, 1000, text).status, 206);
     assert_int_equal(ask_file(&f, &later, 1001, text).status, 200); /* another file, another tag */
-    snprintf(text, sizeof text, "GET /x HTTP/1.1\r\n" HOST "If-None-Match: %s\r\n\r\n", tag);
+    snprintf(text, sizeof(text), "GET /x HTTP/1.1\r\n" HOST "If-None-Match: %s\r\n\r\n", tag);
     r = ask_file(&f, &later, 1000, text);
     assert_int_equal(r.status, 304);
     assert_non_null(memmem(r.head, r.head_size, tag, strlen(tag)));
@@ -462,13 +455,13 @@ static void test_modes(void **state)
         {RELAY_FORCE_COPY, RELAY_COPY, RELAY_REASON_FORCED, true},
     };
     static const size_t sizes[] = {1, 16383, 65537, 3000000};
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct fixture f;
         struct later later;
         begin(&f, &later, false);
         f.options.policy.force = table[i].force;
         fixture_start(&f, false);
-        for (size_t j = 0; j < sizeof sizes / sizeof sizes[0]; j++) {
+        for (size_t j = 0; j < sizeof(sizes) / sizeof(sizes[0]); j++) {
             struct response r = ask_file(&f, &later, sizes[j], GET("/x"));
             assert_int_equal(r.body_size, sizes[j]);
             assert_true(file_bytes_are(r.body, sizes[j]));
@@ -533,9 +526,8 @@ static void test_truncated_file(void **state)
         int fd = make_file(LARGE), other = dup(fd);
         const struct http_file file = file_of(fd, LARGE);
         answer_with_file(&f, &later, &file, GET("/x"));
-        for (int turn = 0; turn < 10; turn++) {
+        for (int turn = 0; turn < 10; turn++)
             fixture_turn(&f);
-        }
         assert_int_equal(f.report_count, 0);
         assert_int_equal(ftruncate(other, 1000), 0);
         close(other);
@@ -559,9 +551,8 @@ static void test_client_resets(void **state)
     fixture_start(&f, true);
     const struct http_file file = file_of(make_file(LARGE), LARGE);
     answer_with_file(&f, &later, &file, GET("/x"));
-    for (int turn = 0; turn < 10; turn++) {
+    for (int turn = 0; turn < 10; turn++)
         fixture_turn(&f);
-    }
     assert_int_equal(f.report_count, 0); /* held up by the client's full window */
     fixture_peer_reset(&f);
     assert_true(fixture_wait(&f, fixture_has_ended, 0));
@@ -601,9 +592,8 @@ static void test_half_close(void **state)
     fixture_send(&f, GET("/x"));
     shutdown(f.peer, SHUT_WR);
     assert_true(fixture_wait(&f, asked, 1));
-    for (int turn = 0; turn < 10; turn++) {
+    for (int turn = 0; turn < 10; turn++)
         fixture_turn(&f);
-    }
     http_respond_file(later.asked[0], &file);
     assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
     assert_true(f.peer_eof);
@@ -754,7 +744,7 @@ static void test_pause_after_close(void **state)
     f.keep_reading = false;
     fixture_start(&f, false);
     const int small = 16384;
-    setsockopt(f.peer, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    setsockopt(f.peer, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
     const size_t size = 300000; /* more than the client's buffer, less than ours */
     const struct http_file file = file_of(make_file(size), size);
     answer_with_file(&f, &later, &file, "GET /x HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");

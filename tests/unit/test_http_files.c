@@ -48,10 +48,10 @@ static void make_link(const char *target, const char *name)
 static void make_socket(const char *name)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    snprintf(addr.sun_path, sizeof addr.sun_path, "%s/%s", root, name);
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s", root, name);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd != -1);
-    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
     close(fd);
 }
 
@@ -61,7 +61,7 @@ static int make_tree(void **state)
     char path[256];
     strcpy(top, "/tmp/sluice-files-XXXXXX");
     assert_non_null(mkdtemp(top));
-    snprintf(root, sizeof root, "%s/root", top);
+    snprintf(root, sizeof(root), "%s/root", top);
     assert_int_equal(mkdir(root, 0755), 0);
     make_file("../secret.txt", "secret");
     make_file("a.txt", "hello");
@@ -85,7 +85,7 @@ static int make_tree(void **state)
     make_link("missing", "dangling");
     make_link("loop", "loop");
     make_link("/etc/passwd", "absolute");
-    snprintf(path, sizeof path, "%s/a.txt", root);
+    snprintf(path, sizeof(path), "%s/a.txt", root);
     make_link(path, "absolute-inside");
     make_link("/proc/self/root", "magic");
     path_of(path, "fifo");
@@ -98,7 +98,7 @@ static int remove_tree(void **state)
 {
     (void)state;
     char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", top);
+    snprintf(command, sizeof(command), "rm -rf '%s'", top);
     return system(command) == 0 ? 0 : -1;
 }
 
@@ -178,21 +178,19 @@ static void test_table(void **state)
     struct fixture f;
     fixture_init(&f, &handler);
     fixture_start(&f, false);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct files_case *want = &cases[i];
         char text[512];
-        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\n" HOST "\r\n", want->path);
+        snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\n" HOST "\r\n", want->path);
         f.report_count = 0;
         struct response r = fixture_ask(&f, text);
         if (r.status != want->status || (want->line && !response_has(&r, want->line)) ||
             (want->body &&
-             (r.body_size != strlen(want->body) || memcmp(r.body, want->body, r.body_size) != 0))) {
+             (r.body_size != strlen(want->body) || memcmp(r.body, want->body, r.body_size) != 0)))
             fail_msg("%s: %.*s", want->path, (int)(r.head_size + r.body_size), r.head);
-        }
         assert_int_equal(f.reports[0].outcome, OUTCOME_COMPLETE);
-        if (want->body && want->body[0] != '\0') {
+        if (want->body && want->body[0] != '\0')
             assert_int_equal(f.reports[0].directions[SESSION_TO_CLIENT].segments[0].mode, RELAY_SENDFILE);
-        }
     }
     fixture_stop(&f);
     http_files_free(files);
@@ -240,7 +238,7 @@ static void test_validators_follow_the_file(void **state)
     }
     assert_string_not_equal(tags[0], tags[1]);
     char text[256];
-    snprintf(text, sizeof text, "GET /changing.txt HTTP/1.1\r\n" HOST "If-None-Match: %s\r\n\r\n", tags[1]);
+    snprintf(text, sizeof(text), "GET /changing.txt HTTP/1.1\r\n" HOST "If-None-Match: %s\r\n\r\n", tags[1]);
     assert_int_equal(fixture_ask(&f, text).status, 304);
     fixture_stop(&f);
     http_files_free(files);
@@ -300,7 +298,7 @@ static void test_errors(void **state)
         {EXDEV, 403},  {ELOOP, 403},   {ENXIO, 403},        {EMFILE, 503}, {ENFILE, 503},
         {ENOMEM, 503}, {EAGAIN, 503},  {EINTR, 503},        {EIO, 500},    {ENOSYS, 500},
     };
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct fake_opener fake = {.error = table[i].error};
         struct http_files *files = open_root(&(struct http_opener){.open = open_failing, .arg = &fake});
         struct http_handler handler = http_files_handler(files);

@@ -131,7 +131,7 @@ static const struct target_case targets[] = {
 static void test_targets(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+    for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
         const struct target_case *want = &targets[i];
         size_t size = strlen(want->text);
         char *text = malloc(size ? size : 1), *path = malloc(size + 1); /* exact: a sanitizer watches */
@@ -140,15 +140,13 @@ static void test_targets(void **state)
         memcpy(text, want->text, size);
         struct http_target target;
         int status = http_target_parse((struct http_slice){text, size}, path, &target);
-        if (status != want->status) {
+        if (status != want->status)
             fail_msg("%s: expected %d, got %d", want->text, want->status, status);
-        }
         if (status == 0) {
             assert_string_equal(target.path, want->path);
             assert_int_equal(target.size, strlen(want->path));
-            if (target.is_directory != want->is_directory) {
+            if (target.is_directory != want->is_directory)
                 fail_msg("%s: is_directory", want->text);
-            }
             assert_int_equal(target.has_query, want->query != NULL);
             assert_true(!want->query || http_slice_is(target.query, want->query));
         }
@@ -161,8 +159,8 @@ static void test_target_encode(void **state)
 {
     (void)state;
     static const char path[] = "a b/\xc3\xa4\"<>%?#\\:~-._z";
-    char out[3 * sizeof path];
-    size_t size = http_target_encode(path, sizeof path - 1, out);
+    char out[3 * sizeof(path)];
+    size_t size = http_target_encode(path, sizeof(path) - 1, out);
     assert_string_equal(out, "a%20b/%C3%A4%22%3C%3E%25%3F%23%5C%3A~-._z");
     assert_int_equal(size, strlen(out));
 }
@@ -223,7 +221,7 @@ static const struct {
 static void test_ranges(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
         uint64_t first = 0, end = 0;
         enum http_range kind = http_range_parse(slice(ranges[i].value), ranges[i].size, &first, &end);
         if (kind != ranges[i].kind ||
@@ -289,14 +287,12 @@ static const struct {
 static void test_dates(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof dates / sizeof dates[0]; i++) {
+    for (size_t i = 0; i < sizeof(dates) / sizeof(dates[0]); i++) {
         int64_t seconds = BAD;
-        if (!http_date_parse(slice(dates[i].text), NOW, &seconds)) {
+        if (!http_date_parse(slice(dates[i].text), NOW, &seconds))
             seconds = BAD;
-        }
-        if (seconds != dates[i].seconds) {
+        if (seconds != dates[i].seconds)
             fail_msg("%s: %jd", dates[i].text, (intmax_t)seconds);
-        }
     }
 }
 
@@ -309,7 +305,7 @@ static void test_date_format(void **state)
         time_t seconds = (time_t)t;
         struct tm tm;
         assert_non_null(gmtime_r(&seconds, &tm));
-        strftime(theirs, sizeof theirs, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        strftime(theirs, sizeof(theirs), "%a, %d %b %Y %H:%M:%S GMT", &tm);
         http_date_format(t, ours);
         assert_string_equal(ours, theirs);
         int64_t back;
@@ -367,16 +363,15 @@ static void test_mime(void **state)
         {"dir.html/file", "application/octet-stream"},
         {"a.htmlx", "application/octet-stream"},
     };
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
         assert_string_equal(http_mime_type(table[i].name), table[i].type);
-    }
 }
 
 static void test_response(void **state)
 {
     (void)state;
     static const int statuses[] = {400, 403, 404, 405, 408, 412, 414, 416, 431, 500, 501, 503, 505};
-    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
         char page[HTTP_PAGE_MAX];
         assert_string_not_equal(http_status_text(statuses[i]), "Unknown");
         size_t size = http_status_page(statuses[i], page);
@@ -386,13 +381,12 @@ static void test_response(void **state)
     }
     struct http_head head = {0};
     http_head_begin(&head, 404);
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 1000; i++)
         http_head_add(&head, "X-Line: %d\r\n", i);
-    }
     assert_false(head.failed);
     assert_int_equal(head.size, strlen(head.data));
     static const char begin[] = "HTTP/1.1 404 Not Found\r\nServer: sluice\r\nDate: ";
-    assert_memory_equal(head.data, begin, sizeof begin - 1);
+    assert_memory_equal(head.data, begin, sizeof(begin) - 1);
     assert_non_null(strstr(head.data, "GMT\r\nX-Line: 0\r\nX-Line: 1\r\n"));
     assert_string_equal(head.data + head.size - 13, "X-Line: 999\r\n");
     free(head.data);

@@ -279,9 +279,8 @@ static int parse_by_bytes(struct http_request *request, const char *text, size_t
     http_request_init(request);
     for (size_t i = 0; i < size; i++) {
         int result = result_of(request, http_request_parse(request, text, i));
-        if (result != INCOMPLETE) {
+        if (result != INCOMPLETE)
             return result;
-        }
     }
     return result_of(request, http_request_parse(request, text, size));
 }
@@ -290,7 +289,7 @@ static void test_table(void **state)
 {
     (void)state;
     int failures = 0;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         static struct http_request request;
         char *copy = copy_of(cases[i].text, cases[i].size);
         int whole = parse_whole(&request, copy, cases[i].size);
@@ -303,7 +302,7 @@ static void test_table(void **state)
         free(copy);
     }
     assert_int_equal(failures, 0);
-    assert_true(sizeof cases / sizeof cases[0] >= 150);
+    assert_true(sizeof(cases) / sizeof(cases[0]) >= 150);
 }
 
 /* A head of `lines` extra lines, or with a request line or a field of a given length. */
@@ -326,7 +325,7 @@ static void test_limits(void **state)
 {
     (void)state;
     static const char rest[] = " HTTP/1.1\r\n" HOST "\r\n";
-    const size_t others = sizeof "GET / HTTP/1.1" - 1;
+    const size_t others = sizeof("GET / HTTP/1.1") - 1;
     assert_int_equal(parse_built("GET /", 'a', HTTP_LINE_MAX - others, rest), COMPLETE);
     assert_int_equal(parse_built("GET /", 'a', HTTP_LINE_MAX - others + 1, rest), 414);
     assert_int_equal(parse_built("GET /", 'a', HTTP_HEAD_MAX, rest), 414);
@@ -345,9 +344,8 @@ static void test_field_count(void **state)
     (void)state;
     for (unsigned extra = HTTP_FIELDS_MAX - 1; extra <= HTTP_FIELDS_MAX; extra++) {
         char text[2048] = GET;
-        for (unsigned i = 0; i < extra; i++) {
+        for (unsigned i = 0; i < extra; i++)
             strcat(text, "A: b\r\n");
-        }
         strcat(text, "\r\n");
         static struct http_request request;
         int expected = extra + 1 <= HTTP_FIELDS_MAX ? COMPLETE : 431;
@@ -417,12 +415,11 @@ static void test_keep_alive(void **state)
         {"GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", false},
         {"GET / HTTP/1.0\r\nConnection: x\r\n\r\n", false},
     };
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         static struct http_request request;
         parse_good(&request, table[i].text);
-        if (request.keep_alive != table[i].keeps) {
+        if (request.keep_alive != table[i].keeps)
             fail_msg("%s", table[i].text);
-        }
     }
 }
 
