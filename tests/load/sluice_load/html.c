@@ -50,7 +50,7 @@ static const char style[] =
     "25rem .6rem;"
     "border-bottom:1px solid "
     "var(--rule);text-align:right;white-space:nowrap}th{color:var(--faint);font-weight:600}"
-    "td:first-child,th:first-child,td.text{text-align:left}td.text{white-space:normal;min-width:8rem;max-"
+    ".text{text-align:left}td.text{white-space:normal;min-width:8rem;max-"
     "width:20rem}.met{color:var(--good)}.missed,.fell{color:var(--"
     "bad)}\n";
 
@@ -66,17 +66,17 @@ static double median_of(json_t *spread)
     return json_number_value(json_object_get(spread, "median"));
 }
 
-static void write_spread(FILE *file, json_t *spread)
+static void write_spread(FILE *file, json_t *spread, double factor)
 {
-    double median = median_of(spread);
+    double median = median_of(spread) * factor;
     int places = spread_places(median);
 
     if (!json_is_object(spread))
         fputs("<td>–</td>", file);
     else
         fprintf(file, "<td>%.*f <span class=\"faint\">(%.*f–%.*f)</span></td>", places, median, places,
-                json_number_value(json_object_get(spread, "min")), places,
-                json_number_value(json_object_get(spread, "max")));
+                factor * json_number_value(json_object_get(spread, "min")), places,
+                factor * json_number_value(json_object_get(spread, "max")));
 }
 
 static void write_number(FILE *file, json_t *number)
@@ -99,13 +99,16 @@ static void write_cell(FILE *file, const char *class, const char *text)
     fputs("</td>", file);
 }
 
+/* Those of columns of text begin with "!". */
 static void write_headings(FILE *file, const char *headings)
 {
     fputs("<div class=\"wide\"><table><tr>", file);
     for (const char *at = headings;; at++) {
         size_t length = strcspn(at, "|");
 
-        fprintf(file, "<th>%.*s</th>", (int)length, at);
+        bool text = *at == '!';
+
+        fprintf(file, "<th%s>%.*s</th>", text ? " class=\"text\"" : "", (int)length - text, at + text);
         at += length;
         if (*at == '\0')
             break;
@@ -148,7 +151,7 @@ struct modes_chart {
     size_t count;
 };
 
-static void add_bar(struct modes_chart *chart, json_t *row, json_t *spread)
+static void add_bar(struct modes_chart *chart, json_t *row, json_t *spread, double factor)
 {
     struct chart_bar *bar = &chart->bars[chart->count];
 
@@ -158,16 +161,16 @@ static void add_bar(struct modes_chart *chart, json_t *row, json_t *spread)
     *bar = (struct chart_bar){.label = text_of(row, "mode"),
                               .group = chart->sizes[chart->count],
                               .series = mode_series(text_of(row, "mode")),
-                              .value = median_of(spread),
-                              .low = json_number_value(json_object_get(spread, "min")),
-                              .high = json_number_value(json_object_get(spread, "max"))};
+                              .value = factor * median_of(spread),
+                              .low = factor * json_number_value(json_object_get(spread, "min")),
+                              .high = factor * json_number_value(json_object_get(spread, "max"))};
     chart->count++;
 }
 
 static void draw_modes_bars(FILE *file, json_t *rows, json_t *like, bool cpu)
 {
     static const struct chart_options throughput_options = {
-        .title = "Throughput", .unit = "GB/s, each size to its own scale", .own_scale = true};
+        .title = "Throughput", .unit = "MB/s, each size to its own scale", .own_scale = true};
     static const struct chart_options cpu_options = {.title = "Processor time of the server",
                                                      .unit =
                                                          "s/GB, less is better; each size to its own scale",
@@ -183,7 +186,8 @@ static void draw_modes_bars(FILE *file, json_t *rows, json_t *like, bool cpu)
         if (in_chart(row, like) && has_figures(row))
             add_bar(chart, row,
                     cpu ? json_object_get(json_object_get(row, "cpu_s_per_gb"), "server")
-                        : json_object_get(row, "gb_per_s"));
+                        : json_object_get(row, "gb_per_s"),
+                    cpu ? 1 : 1000);
     }
     chart_bars(file, cpu ? &cpu_options : &throughput_options, chart->bars, chart->count);
     free(chart);
@@ -250,9 +254,9 @@ static void write_modes_row(FILE *file, json_t *row)
         fputs("</td></tr>\n", file);
         return;
     }
-    write_spread(file, json_object_get(row, "gb_per_s"));
+    write_spread(file, json_object_get(row, "gb_per_s"), 1000);
     write_number(file, json_object_get(json_object_get(row, "requests_per_s"), "median"));
-    write_spread(file, json_object_get(cpu, "server"));
+    write_spread(file, json_object_get(cpu, "server"), 1);
     write_number(file, json_object_get(json_object_get(cpu, "client"), "median"));
     write_number(file, json_object_get(json_object_get(cpu, "system"), "median"));
     write_number(file, json_object_get(row, "syscalls_per_gb"));
@@ -278,8 +282,9 @@ static void write_modes_section(FILE *file, json_t *rows, json_t *like)
     draw_modes_bars(file, rows, like, true);
     draw_modes_latency(file, rows, like);
     fputs("</div>\n", file);
-    write_headings(file, "mode|size|GB/s|requests/s|server CPU s/GB|client|system|system calls/GB|bytes/call|"
-                         "user bytes/byte|p50 ms|p99 ms|");
+    write_headings(file,
+                   "!mode|size|MB/s|requests/s|server CPU s/GB|client|system|system calls/GB|bytes/call|"
+                   "user bytes/byte|p50 ms|p99 ms|");
     json_array_foreach(rows, i, row)
     {
         if (in_chart(row, like))
@@ -314,9 +319,9 @@ static void write_goal(FILE *file, json_t *row, json_t *goal)
     write_cell(file, "", text_of(row, "against"));
     fputs("<td class=\"text\">", file);
     chart_text(file, metric);
-    fprintf(file, ", %s</td>", text_of(ours, "unit"));
-    write_spread(file, json_object_get(ours, "spread"));
-    write_spread(file, json_object_get(theirs, "spread"));
+    fprintf(file, ", %s</td>", text_of(goal, "unit"));
+    write_spread(file, json_object_get(ours, "spread"), 1);
+    write_spread(file, json_object_get(theirs, "spread"), 1);
     write_number(file, json_object_get(goal, "ratio"));
     fprintf(file, "<td>%s %g%s</td>", json_is_true(json_object_get(goal, "more_is_better")) ? "≥" : "≤",
             json_number_value(json_object_get(goal, "target")), memory ? " bytes" : "");
@@ -365,7 +370,7 @@ static void write_peers(FILE *file, json_t *document)
     fputs("<div class=\"charts\">\n", file);
     chart_bars(file, &options, bars, count);
     fputs("</div>\n", file);
-    write_headings(file, "work|against|of|Sluice|peer|ratio|target|");
+    write_headings(file, "!work|!against|!of|Sluice|peer|ratio|target|");
     json_array_foreach(rows, i, row)
     {
         json_array_foreach(json_object_get(row, "goals"), g, goal)

@@ -57,6 +57,8 @@ struct modes_row {
     unsigned client_limited; /* in so many repetitions */
     struct spread others;    /* the share of all processors' time that went to strangers */
     enum modes_rank cpu_rank, throughput_rank;
+    double auto_cpu, auto_throughput; /* of auto: by how much worse than the best mode forced, 0.1 for 10 %; 0
+                                       * where it is not, or where their spreads overlap */
 };
 
 struct modes_result {

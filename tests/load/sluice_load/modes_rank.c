@@ -4,15 +4,18 @@
 
 #include "sluice_load/modes.h"
 
-/* Where a figure stands in a row, where its rank does, and what is better: 1 more, -1 less. */
+/* Where a figure stands in a row, where its rank does, and by how much auto is worse; and what is better: 1
+ * more, -1 less. */
 struct figure {
-    size_t spread, rank;
+    size_t spread, rank, excess;
     int sign;
 };
 
 static const struct figure figures[] = {
-    {offsetof(struct modes_row, server_cpu), offsetof(struct modes_row, cpu_rank), -1},
-    {offsetof(struct modes_row, throughput), offsetof(struct modes_row, throughput_rank), 1},
+    {offsetof(struct modes_row, server_cpu), offsetof(struct modes_row, cpu_rank),
+     offsetof(struct modes_row, auto_cpu), -1},
+    {offsetof(struct modes_row, throughput), offsetof(struct modes_row, throughput_rank),
+     offsetof(struct modes_row, auto_throughput), 1},
 };
 
 static const struct spread *spread_of(const struct figure *figure, const struct modes_row *row)
@@ -40,12 +43,28 @@ static const struct spread *find_best(const struct figure *figure, const struct 
     return best;
 }
 
+/* auto must not be much worse than the best of what it chooses from. */
+static void judge_auto(const struct figure *figure, struct modes_row *row, const struct spread *best)
+{
+    const struct spread *spread = spread_of(figure, row);
+    double excess;
+
+    if (row->mode->expected.mode != NULL || best == NULL || spread->count < 2 ||
+        spread_overlaps(spread, best))
+        return;
+    excess = figure->sign < 0 ? spread_median(spread) / spread_median(best) - 1
+                              : 1 - spread_median(spread) / spread_median(best);
+    if (excess > 0)
+        *(double *)((char *)row + figure->excess) = excess;
+}
+
 static void rank_cell(const struct figure *figure, struct modes_row *rows, size_t count)
 {
     const struct spread *best = find_best(figure, rows, count);
     size_t competitors = 0, tied = 0;
 
     for (size_t i = 0; i < count; i++) {
+        judge_auto(figure, &rows[i], best);
         if (!competes(&rows[i]))
             continue;
         competitors++;

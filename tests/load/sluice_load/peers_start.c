@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sluice_load/clock.h"
 #include "sluice_load/peers.h"
 
 static const struct {
@@ -113,7 +114,24 @@ static int start_sluice(struct peer *peer, const struct bench *bench)
     return start_program(peer, bench, bench->sluice, argv, NULL) == 0 ? wait_for_sluice(peer) : -1;
 }
 
-/* nginx and hitch have a process that watches and one that works; HAProxy, in the foreground, is one. */
+/* nginx and hitch listen before the process that works is there. */
+static int wait_for_worker(struct peer *peer)
+{
+    uint64_t deadline = clock_ns() + 10 * NS_PER_S;
+
+    do {
+        peer->pids.count = 0;
+        peer->pids.pids[peer->pids.count++] = peer->server.pid;
+        measure_add_children(&peer->pids, peer->server.pid);
+        if (peer->pids.count > 1)
+            return 0;
+        usleep(5000);
+    } while (clock_ns() < deadline && !load_interrupted());
+    fprintf(stderr, "sluice-load: %s has started no worker\n", peer->server.name);
+    return -1;
+}
+
+/* HAProxy, in the foreground, is one process; the others are one that watches and one that works. */
 static int wait_for_peer(struct peer *peer)
 {
     for (size_t i = 0; i < participants[peer->id].port_count; i++) {
@@ -122,8 +140,9 @@ static int wait_for_peer(struct peer *peer)
         if (server_wait_port(&peer->server, (unsigned)strtoul(strrchr(address, ':') + 1, NULL, 10)) == -1)
             return -1;
     }
+    if (strcmp(participants[peer->id].program, "haproxy") != 0)
+        return wait_for_worker(peer);
     peer->pids.pids[peer->pids.count++] = peer->server.pid;
-    measure_add_children(&peer->pids, peer->server.pid);
     return 0;
 }
 

@@ -1,6 +1,6 @@
 /* The comparison of modes as a table and as JSON.
  * Refuses to know how it was made. */
-#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,6 +59,10 @@ static json_t *row_json(const struct modes_row *row)
     json_object_set_new(object, "latency_ms", report_latency(row->latency));
     json_object_set_new(object, "client_was_the_limit",
                         json_boolean(row->client_limited * 2 > row->throughput.count));
+    if (row->mode->expected.mode == NULL)
+        json_object_set_new(
+            object, "worse_than_best",
+            json_pack("{s:f, s:f}", "cpu", row->auto_cpu, "throughput", row->auto_throughput));
     json_object_set_new(object, "others_busy", spread_json(&row->others));
     json_object_set_new(object, "rank",
                         json_pack("{s:s, s:s}", "cpu", rank_name(row->cpu_rank), "throughput",
@@ -88,6 +92,9 @@ json_t *modes_json(const struct bench *bench, const struct modes_options *option
 
 /* ---- the table ---- */
 
+/* auto may be so much worse than the best mode forced before it is remarked on. */
+#define AUTO_EXCESS 0.1
+
 static const char *mark(enum modes_rank rank)
 {
     return rank == MODES_RANK_BEST ? " *" : rank == MODES_RANK_TIED ? " =" : "";
@@ -109,21 +116,45 @@ static void add_duration(struct table *table, const struct modes_row *row, doubl
                                    : "–");
 }
 
+struct remarks {
+    char text[400];
+    size_t size;
+};
+
+static void remark(struct remarks *remarks, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void remark(struct remarks *remarks, const char *format, ...)
+{
+    va_list arguments;
+    char text[160];
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    if (remarks->size + strlen(text) + 3 < sizeof(remarks->text))
+        remarks->size +=
+            (size_t)snprintf(remarks->text + remarks->size, sizeof(remarks->text) - remarks->size, "%s%s",
+                             remarks->size > 0 ? "; " : "", text);
+}
+
 /* What it used, and whether the figures are to be trusted. */
 static void add_remarks(struct table *table, const struct modes_row *row)
 {
-    char used[128] = "", disturbed[64] = "", limited[32] = "";
+    struct remarks remarks = {0};
     double others = spread_median(&row->others);
+    char used[128];
 
     if (row->mode->expected.mode == NULL)
-        paths_used_text(&row->paths, used);
+        remark(&remarks, "%s", paths_used_text(&row->paths, used));
+    if (row->auto_cpu > AUTO_EXCESS)
+        remark(&remarks, "%.0f %% more CPU than the best", 100 * row->auto_cpu);
+    if (row->auto_throughput > AUTO_EXCESS)
+        remark(&remarks, "%.0f %% less throughput than the best", 100 * row->auto_throughput);
     if (others > REPORT_DISTURBED)
-        snprintf(disturbed, sizeof(disturbed), "%sothers used %.0f %% of the processors",
-                 used[0] != '\0' ? "; " : "", 100 * others);
+        remark(&remarks, "others used %.0f %% of the processors", 100 * others);
     if (row->client_limited * 2 > row->throughput.count)
-        snprintf(limited, sizeof(limited), "%sthe client was the limit",
-                 used[0] != '\0' || disturbed[0] != '\0' ? "; " : "");
-    table_add(table, "%s%s%s", used, disturbed, limited);
+        remark(&remarks, "the client was the limit");
+    table_add(table, "%s", remarks.text);
 }
 
 static void add_figures(struct table *table, const struct modes_row *row)

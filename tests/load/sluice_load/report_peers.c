@@ -41,10 +41,10 @@ static json_t *goals_json(const struct contest_result *row)
         double ratio;
         enum verdict verdict = peers_verdict(row, goal, &ratio, &ratios);
 
-        json_array_append_new(array, json_pack("{s:s, s:s, s:f, s:b, s:o, s:o, s:s}", "metric",
-                                               metric_name(goal->metric), "of",
-                                               goal->metric == METRIC_MEMORY ? "ours" : "ratio", "target",
-                                               goal->target, "more_is_better", goal->more, "ratio",
+        json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:f, s:b, s:o, s:o, s:s}", "metric",
+                                               metric_name(goal->metric), "unit", metric_unit(goal->metric),
+                                               "of", goal->metric == METRIC_MEMORY ? "ours" : "ratio",
+                                               "target", goal->target, "more_is_better", goal->more, "ratio",
                                                ratio > 0 ? json_real(ratio) : json_null(), "ratios",
                                                spread_json(&ratios), "verdict", verdicts[verdict]));
     }
