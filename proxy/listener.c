@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "proxy/conn.h"
+#include "proxy/listen_set.h"
 #include "proxy/worker_internal.h"
 
 enum accept_result { ACCEPT_TAKEN, ACCEPT_LOST, ACCEPT_EMPTY, ACCEPT_PAUSED };
@@ -110,8 +111,8 @@ void listener_stop(struct listener *listener, bool take_queue)
 {
     enum accept_result result = take_queue ? ACCEPT_TAKEN : ACCEPT_EMPTY;
 
-    /* The backlog bounds this: 4096 at most, and whatever comes while it lasts. */
-    while (result == ACCEPT_TAKEN || result == ACCEPT_LOST)
+    /* What waits in the queue and no more: whoever keeps connecting must not hold up a drain or a reload. */
+    for (int i = 0; i < LISTEN_BACKLOG && (result == ACCEPT_TAKEN || result == ACCEPT_LOST); i++)
         result = accept_one(listener);
     event_del(&listener->event);
 }

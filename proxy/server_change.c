@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proxy/admin/admin.h"
@@ -257,11 +258,19 @@ bool server_reload(struct server *server, struct conf_problems *problems)
 {
     struct server_change change;
     struct conf *conf;
+    struct stat status;
 
     if (server->options.conf_path == NULL || server->state != SERVER_RUNNING) {
         conf_problem_add(problems, (struct conf_place){0}, NULL, "%s",
                          server->options.conf_path == NULL ? "there is no file to load again"
                                                            : "the server is not running");
+        return false;
+    }
+    /* A pipe was read when the program started and will not be written again: waiting for it would be for
+     * ever. */
+    if (stat(server->options.conf_path, &status) == 0 && !S_ISREG(status.st_mode)) {
+        conf_problem_add(problems, (struct conf_place){.file = server->options.conf_path}, NULL,
+                         "not a regular file: it can't be loaded again");
         return false;
     }
     conf = conf_load(server->options.conf_path, problems);

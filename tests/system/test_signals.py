@@ -194,6 +194,20 @@ def test_a_broken_configuration_keeps_the_old_one_serving(broken, place, reloada
     wait_for(lambda: daemon.status()["generation"] != generation, "a good configuration to be taken again")
 
 
+def test_a_file_that_became_a_pipe_is_not_waited_for(reloadable):
+    daemon, _, _ = reloadable
+    text = daemon.file.read_text()
+    daemon.file.unlink()
+    os.mkfifo(daemon.file)
+    daemon.signal(signal.SIGHUP)
+    wait_for(lambda: "not a regular file" in daemon.stderr, "the refusal on stderr")
+    with daemon.connect("stays") as sock:
+        assert echoes(sock)
+    daemon.file.unlink()
+    daemon.reload(text=text)
+    wait_for(lambda: daemon.status()["generation"] == 2, "the file to be taken again")
+
+
 def test_what_a_reload_can_not_change_is_refused(reloadable):
     daemon, _, _ = reloadable
     daemon.reload(text=daemon.file.read_text().replace("workers = 2", "workers = 5"))
