@@ -198,6 +198,18 @@ int bench_account(const char *admin_address, const char *listener, struct paths 
     return -1;
 }
 
+bool bench_is_listed(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (const char *at = list; at != NULL && *at != '\0'; at += strcspn(at, ",")) {
+        at += *at == ',';
+        if (strncmp(at, name, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+            return true;
+    }
+    return list == NULL;
+}
+
 /* ---- telling ---- */
 
 static void processor_name(char name[128])

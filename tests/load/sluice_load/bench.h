@@ -64,6 +64,9 @@ int bench_count_syscalls(const struct bench *bench, const struct load_options *o
 int bench_account(const char *admin_address, const char *listener, struct paths *paths)
     __attribute__((warn_unused_result));
 
+/* Whether a name is among those of a list that are separated by commas; NULL lists all. */
+bool bench_is_listed(const char *list, const char *name);
+
 /* {"kernel", "processor", "processors", "openssl"}. New reference. */
 json_t *bench_machine(void);
 

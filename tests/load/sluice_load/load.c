@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <openssl/err.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,16 +18,17 @@
 #include "sluice_load/units.h"
 #include "sluice_load/worker.h"
 
-static volatile sig_atomic_t interrupted;
+/* Written by a signal handler, read by all threads. */
+static atomic_bool interrupted;
 
 void load_interrupt(void)
 {
-    interrupted = 1;
+    atomic_store(&interrupted, true);
 }
 
 bool load_interrupted(void)
 {
-    return interrupted != 0;
+    return atomic_load(&interrupted);
 }
 
 const char *load_failure_name(enum load_failure failure)

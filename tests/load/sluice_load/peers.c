@@ -11,18 +11,6 @@
 
 #include "sluice_load/clock.h"
 
-static bool is_listed(const char *list, const char *name)
-{
-    size_t length = strlen(name);
-
-    for (const char *at = list; at != NULL && *at != '\0'; at += strcspn(at, ",")) {
-        at += *at == ',';
-        if (strncmp(at, name, length) == 0 && (at[length] == ',' || at[length] == '\0'))
-            return true;
-    }
-    return list == NULL;
-}
-
 enum verdict peers_verdict(const struct contest_result *row, const struct metric_goal *goal, double *ratio,
                            struct spread *ratios)
 {
@@ -185,7 +173,7 @@ int peers_run(struct bench *bench, struct peers_options *options, struct peers_r
         return -1;
     options->ktls = kernel_has_ktls(bench);
     for (size_t i = 0; i < contests_count; i++) {
-        if (is_listed(options->only, contests_all[i].name))
+        if (bench_is_listed(options->only, contests_all[i].name))
             result->rows[result->count++].contest = &contests_all[i];
     }
     for (unsigned i = 0; i < result->count; i++) {
