@@ -84,11 +84,11 @@ static void the_best_is_alone(void **state)
 
     (void)state;
     modes_rank(rows, 3);
-    assert_int_equal(rows[0].cpu_rank, MODES_RANK_NONE);
-    assert_int_equal(rows[1].cpu_rank, MODES_RANK_BEST);
-    assert_int_equal(rows[2].cpu_rank, MODES_RANK_NONE); /* auto does not compete */
-    assert_int_equal(rows[0].throughput_rank, MODES_RANK_TIED);
-    assert_int_equal(rows[1].throughput_rank, MODES_RANK_TIED);
+    assert_int_equal(rows[0].judgements[MODES_CPU].rank, MODES_RANK_NONE);
+    assert_int_equal(rows[1].judgements[MODES_CPU].rank, MODES_RANK_BEST);
+    assert_int_equal(rows[2].judgements[MODES_CPU].rank, MODES_RANK_NONE); /* auto does not compete */
+    assert_int_equal(rows[0].judgements[MODES_THROUGHPUT].rank, MODES_RANK_TIED);
+    assert_int_equal(rows[1].judgements[MODES_THROUGHPUT].rank, MODES_RANK_TIED);
 }
 
 static void what_overlaps_is_not_ranked(void **state)
@@ -98,8 +98,8 @@ static void what_overlaps_is_not_ranked(void **state)
 
     (void)state;
     modes_rank(rows, 2);
-    assert_int_equal(rows[0].cpu_rank, MODES_RANK_TIED);
-    assert_int_equal(rows[1].cpu_rank, MODES_RANK_TIED);
+    assert_int_equal(rows[0].judgements[MODES_CPU].rank, MODES_RANK_TIED);
+    assert_int_equal(rows[1].judgements[MODES_CPU].rank, MODES_RANK_TIED);
 }
 
 static void cells_are_ranked_by_themselves(void **state)
@@ -111,15 +111,15 @@ static void cells_are_ranked_by_themselves(void **state)
 
     (void)state;
     modes_rank(rows, 4);
-    assert_int_equal(rows[0].cpu_rank, MODES_RANK_BEST);
-    assert_int_equal(rows[1].cpu_rank, MODES_RANK_NONE);
-    assert_int_equal(rows[2].cpu_rank, MODES_RANK_NONE);
-    assert_int_equal(rows[3].cpu_rank, MODES_RANK_BEST);
+    assert_int_equal(rows[0].judgements[MODES_CPU].rank, MODES_RANK_BEST);
+    assert_int_equal(rows[1].judgements[MODES_CPU].rank, MODES_RANK_NONE);
+    assert_int_equal(rows[2].judgements[MODES_CPU].rank, MODES_RANK_NONE);
+    assert_int_equal(rows[3].judgements[MODES_CPU].rank, MODES_RANK_BEST);
     rows[0] = single;
     rows[1].server_cpu.count = 1;
-    rows[1].cpu_rank = MODES_RANK_NONE;
+    rows[1].judgements[MODES_CPU].rank = MODES_RANK_NONE;
     modes_rank(rows, 2); /* one repetition has no spread */
-    assert_int_equal(rows[0].cpu_rank, MODES_RANK_NONE);
+    assert_int_equal(rows[0].judgements[MODES_CPU].rank, MODES_RANK_NONE);
 }
 
 static void rows_without_figures_are_left_out(void **state)
@@ -128,8 +128,8 @@ static void rows_without_figures_are_left_out(void **state)
 
     (void)state;
     modes_rank(rows, 2);
-    assert_int_equal(rows[0].cpu_rank, MODES_RANK_NONE);
-    assert_int_equal(rows[1].cpu_rank, MODES_RANK_NONE);
+    assert_int_equal(rows[0].judgements[MODES_CPU].rank, MODES_RANK_NONE);
+    assert_int_equal(rows[1].judgements[MODES_CPU].rank, MODES_RANK_NONE);
 }
 
 static void auto_is_held_to_the_best(void **state)
@@ -139,11 +139,11 @@ static void auto_is_held_to_the_best(void **state)
 
     (void)state;
     modes_rank(rows, 3);
-    assert_true(rows[2].auto_cpu > 0.49 && rows[2].auto_cpu < 0.51);
-    assert_true(rows[2].auto_throughput == 0); /* overlaps */
+    assert_true(rows[2].judgements[MODES_CPU].worse > 0.49 && rows[2].judgements[MODES_CPU].worse < 0.51);
+    assert_true(rows[2].judgements[MODES_THROUGHPUT].worse == 0); /* overlaps */
     rows[2] = row_of("auto", spread_of(1, 1.5, 1.5), 1);
     modes_rank(rows, 3);
-    assert_true(rows[2].auto_cpu == 0);
+    assert_true(rows[2].judgements[MODES_CPU].worse == 0);
 }
 
 /* ---- verdicts ---- */

@@ -37,6 +37,15 @@ struct modes_options {
 
 enum modes_rank { MODES_RANK_NONE, MODES_RANK_BEST, MODES_RANK_TIED };
 
+/* What modes are judged by. */
+enum modes_figure { MODES_CPU, MODES_THROUGHPUT, MODES_FIGURES };
+
+struct modes_judgement {
+    enum modes_rank rank;
+    double worse; /* of auto: by how much it is worse than the best mode forced, 0.1 for 10 %; 0 where it is
+                   * not, or where their spreads overlap */
+};
+
 /* What one mode gave in one cell of the matrix. */
 struct modes_row {
     const struct mode *mode;
@@ -56,9 +65,7 @@ struct modes_row {
     struct histogram *latency;
     unsigned client_limited; /* in so many repetitions */
     struct spread others;    /* the share of all processors' time that went to strangers */
-    enum modes_rank cpu_rank, throughput_rank;
-    double auto_cpu, auto_throughput; /* of auto: by how much worse than the best mode forced, 0.1 for 10 %; 0
-                                       * where it is not, or where their spreads overlap */
+    struct modes_judgement judgements[MODES_FIGURES];
 };
 
 struct modes_result {

@@ -4,79 +4,69 @@
 
 #include "sluice_load/modes.h"
 
-/* Where a figure stands in a row, where its rank does, and by how much auto is worse; and what is better: 1
- * more, -1 less. */
-struct figure {
-    size_t spread, rank, excess;
-    int sign;
-};
-
-static const struct figure figures[] = {
-    {offsetof(struct modes_row, server_cpu), offsetof(struct modes_row, cpu_rank),
-     offsetof(struct modes_row, auto_cpu), -1},
-    {offsetof(struct modes_row, throughput), offsetof(struct modes_row, throughput_rank),
-     offsetof(struct modes_row, auto_throughput), 1},
-};
-
-static const struct spread *spread_of(const struct figure *figure, const struct modes_row *row)
+static const struct spread *spread_of(const struct modes_row *row, enum modes_figure figure)
 {
-    return (const struct spread *)((const char *)row + figure->spread);
+    return figure == MODES_CPU ? &row->server_cpu : &row->throughput;
+}
+
+/* By how much a is better than b: of CPU less is better, of throughput more. */
+static double gain(const struct spread *a, const struct spread *b, enum modes_figure figure)
+{
+    return figure == MODES_CPU ? spread_median(b) - spread_median(a) : spread_median(a) - spread_median(b);
+}
+
+static bool is_auto(const struct modes_row *row)
+{
+    return row->mode->expected.mode == NULL;
 }
 
 /* auto is no mode of its own: it is one of the others, and cannot win against them. */
 static bool competes(const struct modes_row *row)
 {
-    return row->server_cpu.count > 0 && row->mode->expected.mode != NULL;
+    return row->server_cpu.count > 0 && !is_auto(row);
 }
 
-static const struct spread *find_best(const struct figure *figure, const struct modes_row *rows, size_t count)
+static const struct spread *find_best(const struct modes_row *rows, size_t count, enum modes_figure figure)
 {
     const struct spread *best = NULL;
 
     for (size_t i = 0; i < count; i++) {
-        const struct spread *spread = spread_of(figure, &rows[i]);
+        const struct spread *spread = spread_of(&rows[i], figure);
 
-        if (competes(&rows[i]) &&
-            (best == NULL || figure->sign * spread_median(spread) > figure->sign * spread_median(best)))
+        if (competes(&rows[i]) && (best == NULL || gain(spread, best, figure) > 0))
             best = spread;
     }
     return best;
 }
 
 /* auto must not be much worse than the best of what it chooses from. */
-static void judge_auto(const struct figure *figure, struct modes_row *row, const struct spread *best)
+static void judge_auto(struct modes_row *row, const struct spread *best, enum modes_figure figure)
 {
-    const struct spread *spread = spread_of(figure, row);
-    double excess;
+    const struct spread *spread = spread_of(row, figure);
+    double worse;
 
-    if (row->mode->expected.mode != NULL || best == NULL || spread->count < 2 ||
-        spread_overlaps(spread, best))
+    if (!is_auto(row) || spread->count < 2 || spread_overlaps(spread, best))
         return;
-    excess = figure->sign < 0 ? spread_median(spread) / spread_median(best) - 1
-                              : 1 - spread_median(spread) / spread_median(best);
-    if (excess > 0)
-        *(double *)((char *)row + figure->excess) = excess;
+    worse = gain(best, spread, figure) / spread_median(best);
+    row->judgements[figure].worse = worse > 0 ? worse : 0;
 }
 
-static void rank_cell(const struct figure *figure, struct modes_row *rows, size_t count)
+static void judge_cell(struct modes_row *rows, size_t count, enum modes_figure figure)
 {
-    const struct spread *best = find_best(figure, rows, count);
+    const struct spread *best = find_best(rows, count, figure);
     size_t competitors = 0, tied = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        judge_auto(figure, &rows[i], best);
-        if (!competes(&rows[i]))
-            continue;
-        competitors++;
-        tied += spread_overlaps(spread_of(figure, &rows[i]), best);
-    }
     /* With one repetition nothing is known of the spread. */
-    if (competitors < 2 || best->count < 2)
+    if (best == NULL || best->count < 2)
         return;
     for (size_t i = 0; i < count; i++) {
-        if (competes(&rows[i]) && spread_overlaps(spread_of(figure, &rows[i]), best))
-            *(enum modes_rank *)((char *)&rows[i] + figure->rank) =
-                tied > 1 ? MODES_RANK_TIED : MODES_RANK_BEST;
+        judge_auto(&rows[i], best, figure);
+        competitors += competes(&rows[i]);
+        tied += competes(&rows[i]) && spread_overlaps(spread_of(&rows[i], figure), best);
+    }
+    for (size_t i = 0; competitors > 1 && i < count; i++) {
+        if (competes(&rows[i]) && spread_overlaps(spread_of(&rows[i], figure), best))
+            rows[i].judgements[figure].rank = tied > 1 ? MODES_RANK_TIED : MODES_RANK_BEST;
     }
 }
 
@@ -101,7 +91,7 @@ void modes_rank(struct modes_row *rows, size_t count)
 
     for (size_t i = 0; i < count; i += length) {
         length = modes_cell_length(&rows[i], count - i);
-        for (size_t f = 0; f < sizeof(figures) / sizeof(figures[0]); f++)
-            rank_cell(&figures[f], &rows[i], length);
+        for (int figure = 0; figure < MODES_FIGURES; figure++)
+            judge_cell(&rows[i], length, (enum modes_figure)figure);
     }
 }

@@ -60,13 +60,13 @@ static json_t *row_json(const struct modes_row *row)
     json_object_set_new(object, "client_was_the_limit",
                         json_boolean(row->client_limited * 2 > row->throughput.count));
     if (row->mode->expected.mode == NULL)
-        json_object_set_new(
-            object, "worse_than_best",
-            json_pack("{s:f, s:f}", "cpu", row->auto_cpu, "throughput", row->auto_throughput));
+        json_object_set_new(object, "worse_than_best",
+                            json_pack("{s:f, s:f}", "cpu", row->judgements[MODES_CPU].worse, "throughput",
+                                      row->judgements[MODES_THROUGHPUT].worse));
     json_object_set_new(object, "others_busy", spread_json(&row->others));
     json_object_set_new(object, "rank",
-                        json_pack("{s:s, s:s}", "cpu", rank_name(row->cpu_rank), "throughput",
-                                  rank_name(row->throughput_rank)));
+                        json_pack("{s:s, s:s}", "cpu", rank_name(row->judgements[MODES_CPU].rank),
+                                  "throughput", rank_name(row->judgements[MODES_THROUGHPUT].rank)));
     return object;
 }
 
@@ -146,10 +146,11 @@ static void add_remarks(struct table *table, const struct modes_row *row)
 
     if (row->mode->expected.mode == NULL)
         remark(&remarks, "%s", paths_used_text(&row->paths, used));
-    if (row->auto_cpu > AUTO_EXCESS)
-        remark(&remarks, "%.0f %% more CPU than the best", 100 * row->auto_cpu);
-    if (row->auto_throughput > AUTO_EXCESS)
-        remark(&remarks, "%.0f %% less throughput than the best", 100 * row->auto_throughput);
+    if (row->judgements[MODES_CPU].worse > AUTO_EXCESS)
+        remark(&remarks, "%.0f %% more CPU than the best", 100 * row->judgements[MODES_CPU].worse);
+    if (row->judgements[MODES_THROUGHPUT].worse > AUTO_EXCESS)
+        remark(&remarks, "%.0f %% less throughput than the best",
+               100 * row->judgements[MODES_THROUGHPUT].worse);
     if (others > REPORT_DISTURBED)
         remark(&remarks, "others used %.0f %% of the processors", 100 * others);
     if (row->client_limited * 2 > row->throughput.count)
@@ -162,9 +163,9 @@ static void add_figures(struct table *table, const struct modes_row *row)
     struct spread rate = spread_scaled(&row->throughput, 1e-6), cpu = spread_scaled(&row->server_cpu, 1e9);
     char text[SPREAD_TEXT], number[UNITS_TEXT];
 
-    table_add(table, "%s%s", spread_text(&rate, text), mark(row->throughput_rank));
+    table_add(table, "%s%s", spread_text(&rate, text), mark(row->judgements[MODES_THROUGHPUT].rank));
     table_add(table, "%s", units_count(number, spread_median(&row->request_rate)));
-    table_add(table, "%s%s", spread_text(&cpu, text), mark(row->cpu_rank));
+    table_add(table, "%s%s", spread_text(&cpu, text), mark(row->judgements[MODES_CPU].rank));
     add_median(table, &row->client_cpu, 1e9);
     add_median(table, &row->system_cpu, 1e9);
     table_add(table, "%s", row->syscalls > 0 ? units_count(number, row->syscalls * 1e9) : "–");
