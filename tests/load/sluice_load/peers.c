@@ -52,17 +52,6 @@ struct match {
     struct contest_result *row;
 };
 
-static const char *listener_of(enum peer_port port)
-{
-    static const char *const listeners[PEER_PORTS] = {
-        [PORT_HTTP] = "relay",      [PORT_ECHO] = "echo",       [PORT_HTTPS] = "files_tls",
-        [PORT_KTLS] = "files_ktls", [PORT_COPY] = "relay_copy", [PORT_TLS] = "relay_tls",
-        [PORT_FILES] = "files",
-    };
-
-    return listeners[port];
-}
-
 /* Against ourselves the other side is Sluice on another port. */
 static struct contest contest_of_side(const struct contest *contest, bool ours)
 {
@@ -97,14 +86,15 @@ static int take_turn(struct match *match, bool ours, bool count, const char **sy
 
     if (contest.work == WORK_IDLE && start_anew(match, peer->id) == -1)
         return -1;
-    if (ours && bench_account(peer->admin, listener_of(contest.ours), &before) == -1)
+    if (ours && bench_account(peer->admin, peer_listener(contest.ours), &before) == -1)
         return -1;
     if (count)
         status = peers_count_turn(match->bench, match->options, &contest, peer, side, syscalls_why,
                                   match->row->unavailable);
     else
         status = peers_turn(match->bench, match->options, &contest, peer, side, match->row->unavailable);
-    if (status == 0 && ours && bench_account(peer->admin, listener_of(contest.ours), &match->row->paths) == 0)
+    if (status == 0 && ours &&
+        bench_account(peer->admin, peer_listener(contest.ours), &match->row->paths) == 0)
         paths_subtract(&match->row->paths, &before);
     return status;
 }

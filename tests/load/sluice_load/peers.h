@@ -52,6 +52,9 @@ struct peers_options {
 
 const char *peer_name(enum peer_id id);
 
+/* What Sluice calls the listener of a port (sluice.conf). */
+const char *peer_listener(enum peer_port port);
+
 /* -1 with a message. stop is good for one that did not start. */
 int peer_start(struct peer *peer, enum peer_id id, const struct bench *bench,
                const struct peers_options *options) __attribute__((warn_unused_result));

@@ -29,6 +29,17 @@ const char *peer_name(enum peer_id id)
     return participants[id].name;
 }
 
+const char *peer_listener(enum peer_port port)
+{
+    static const char *const listeners[PEER_PORTS] = {
+        [PORT_HTTP] = "relay",      [PORT_ECHO] = "echo",       [PORT_HTTPS] = "files_tls",
+        [PORT_KTLS] = "files_ktls", [PORT_COPY] = "relay_copy", [PORT_TLS] = "relay_tls",
+        [PORT_FILES] = "files",
+    };
+
+    return listeners[port];
+}
+
 static const char *templates_of(const struct peers_options *options)
 {
     return options->templates != NULL ? options->templates : SLUICE_SOURCE_DIR "/tests/load/peers";
@@ -76,14 +87,8 @@ static int write_configuration(const struct peer *peer, const struct bench *benc
 
 static int wait_for_sluice(struct peer *peer)
 {
-    static const char *const listeners[PEER_PORTS] = {
-        [PORT_HTTP] = "relay",      [PORT_ECHO] = "echo",       [PORT_HTTPS] = "files_tls",
-        [PORT_KTLS] = "files_ktls", [PORT_COPY] = "relay_copy", [PORT_TLS] = "relay_tls",
-        [PORT_FILES] = "files",
-    };
-
     for (int i = 0; i < PEER_PORTS; i++) {
-        if (server_wait_address(&peer->server, listeners[i], peer->addresses[i]) == -1)
+        if (server_wait_address(&peer->server, peer_listener((enum peer_port)i), peer->addresses[i]) == -1)
             return -1;
     }
     peer->pids.pids[peer->pids.count++] = peer->server.pid;
