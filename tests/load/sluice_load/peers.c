@@ -20,7 +20,8 @@ enum verdict peers_verdict(const struct contest_result *row, const struct metric
 
     *ratio = spread_median(theirs) > 0 ? spread_median(ours) / spread_median(theirs) : 0;
     spread_ratios(ours, theirs, ratios);
-    if (ours->count == 0 || (theirs->count == 0 && goal->metric != METRIC_MEMORY))
+    if (row->unavailable[0] != '\0' || ours->count == 0 ||
+        (theirs->count == 0 && goal->metric != METRIC_MEMORY))
         return VERDICT_NONE;
     value = goal->metric == METRIC_MEMORY ? spread_median(ours) : *ratio;
     return (goal->more ? value >= goal->target : value <= goal->target) ? VERDICT_MET : VERDICT_MISSED;

@@ -59,6 +59,17 @@ SSL_CTX *stream_tls_new(const struct stream_tls_options *options)
     return ctx;
 }
 
+/* A copy: OpenSSL marks a session of TLS 1.3 as used up as soon as one connection has resumed it, and others
+ * may be about to offer it, too. */
+static int offer_session(SSL *ssl, const SSL_SESSION *session)
+{
+    SSL_SESSION *copy = SSL_SESSION_dup(session);
+    int status = copy != NULL && SSL_set_session(ssl, copy) == 1 ? 0 : -1;
+
+    SSL_SESSION_free(copy);
+    return status;
+}
+
 static int set_up_tls(struct stream *stream, const struct target *target, SSL_CTX *ctx, SSL_SESSION **session)
 {
     struct in6_addr binary;
@@ -74,7 +85,7 @@ static int set_up_tls(struct stream *stream, const struct target *target, SSL_CT
         return -1;
     }
     SSL_set_app_data(stream->ssl, session);
-    return session == NULL || *session == NULL || SSL_set_session(stream->ssl, *session) == 1 ? 0 : -1;
+    return session == NULL || *session == NULL ? 0 : offer_session(stream->ssl, *session);
 }
 
 int stream_open(struct stream *stream, const struct target *target, SSL_CTX *ctx, SSL_SESSION **session)
