@@ -226,6 +226,8 @@ int modes_run(struct bench *bench, const struct modes_options *options, struct m
     if (modes_matrix_make(result, options) == 0 &&
         modes_sluice_start(bench, options, result->ktls, &sluice) == 0)
         status = run_rows(bench, &sluice, result);
+    if (status == -1)
+        server_has_ended(&sluice.server);
     server_stop(&sluice.server);
     modes_rank(result->rows, result->count);
     return status;

@@ -87,8 +87,10 @@ static int take_turn(struct match *match, bool ours, bool count, const char **sy
 
     if (contest.work == WORK_IDLE && start_anew(match, peer->id) == -1)
         return -1;
-    if (ours && bench_account(peer->admin, peer_listener(contest.ours), &before) == -1)
+    if (ours && bench_account(peer->admin, peer_listener(contest.ours), &before) == -1) {
+        snprintf(match->row->unavailable, sizeof(match->row->unavailable), "no account of sluice");
         return -1;
+    }
     if (count)
         status = peers_count_turn(match->bench, match->options, &contest, peer, side, syscalls_why,
                                   match->row->unavailable);
@@ -136,6 +138,20 @@ static bool kernel_has_ktls(const struct bench *bench)
     return has;
 }
 
+/* One that has died is started anew for the next contest. */
+static void tell_who_ended(struct match *match)
+{
+    enum peer_id sides[] = {PEER_SLUICE, match->row->contest->peer};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct peer *peer = &match->peers[sides[i]];
+
+        if (peer->server.name[0] != '\0' && server_has_ended(&peer->server))
+            snprintf(match->row->unavailable, sizeof(match->row->unavailable), "%s died",
+                     peer_name(peer->id));
+    }
+}
+
 static void play_row(struct match *match, struct peers_result *result, uint64_t began, unsigned done)
 {
     struct contest_result *row = match->row;
@@ -149,6 +165,8 @@ static void play_row(struct match *match, struct peers_result *result, uint64_t 
              row->contest->against);
     bench_progress(match->bench, began, done, (unsigned)result->count, what);
     row->failed = play(match, &result->syscalls_why) == -1;
+    if (row->failed)
+        tell_who_ended(match);
     if (!row->failed)
         row->unavailable[0] = '\0';
 }

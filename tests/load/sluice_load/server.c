@@ -70,8 +70,8 @@ int server_start(struct server *server, const struct workspace *workspace, const
     return 0;
 }
 
-/* The end of its output, which says why it died. */
-static void quote_log(const struct server *server)
+/* How it ended, and the end of its output, which may say why. */
+static void tell_end(const struct server *server, int status)
 {
     char text[2001];
     FILE *file = fopen(server->log, "re");
@@ -84,15 +84,24 @@ static void quote_log(const struct server *server)
         fclose(file);
     }
     text[n] = '\0';
-    fprintf(stderr, "sluice-load: %s has ended: %s\n", server->name, n > 0 ? text : "without a word");
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "sluice-load: %s was killed by signal %d: %s\n", server->name, WTERMSIG(status),
+                text);
+    else
+        fprintf(stderr, "sluice-load: %s has ended with status %d: %s\n", server->name, WEXITSTATUS(status),
+                text);
 }
 
-static bool is_dead(struct server *server)
+bool server_has_ended(struct server *server)
 {
-    if (server->pid != 0 && waitpid(server->pid, NULL, WNOHANG) == 0)
+    int status;
+
+    if (server->pid == 0)
+        return true;
+    if (waitpid(server->pid, &status, WNOHANG) != server->pid)
         return false;
     server->pid = 0;
-    quote_log(server);
+    tell_end(server, status);
     return true;
 }
 
@@ -117,7 +126,7 @@ int server_wait_address(struct server *server, const char *name, char address[12
     uint64_t deadline = clock_ns() + START_NS;
 
     while (!find_address(server, name, address)) {
-        if (is_dead(server))
+        if (server_has_ended(server))
             return -1;
         if (clock_ns() > deadline || load_interrupted()) {
             fprintf(stderr, "sluice-load: %s does not say that %s is listening\n", server->name, name);
@@ -155,7 +164,7 @@ int server_wait_port(struct server *server, unsigned port)
     if (target_parse_address(address, false, &target) != TARGET_GOOD)
         return -1;
     while ((fd = connect_to(&target)) == -1) {
-        if (is_dead(server))
+        if (server_has_ended(server))
             return -1;
         if (clock_ns() > deadline || load_interrupted()) {
             fprintf(stderr, "sluice-load: %s does not listen on port %u\n", server->name, port);
@@ -164,7 +173,7 @@ int server_wait_port(struct server *server, unsigned port)
         usleep(POLL_US);
     }
     close(fd);
-    return is_dead(server) ? -1 : 0;
+    return server_has_ended(server) ? -1 : 0;
 }
 
 void server_stop(struct server *server)
@@ -249,12 +258,12 @@ json_t *server_run_json(const struct workspace *workspace, const char *const *ar
     struct server_start start = {.name = "command", .argv = argv};
     json_error_t error;
     json_t *document;
-    int status;
+    int status = 0;
 
     if (server_start(&server, workspace, &start) == -1)
         return NULL;
     if (waitpid(server.pid, &status, 0) == -1 || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        quote_log(&server);
+        tell_end(&server, status);
         return NULL;
     }
     document = json_load_file(server.log, 0, &error);

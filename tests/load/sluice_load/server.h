@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "sluice_load/measure.h"
@@ -34,6 +35,9 @@ int server_wait_address(struct server *server, const char *name, char address[12
 
 /* Waits until something accepts connections at 127.0.0.1:port. */
 int server_wait_port(struct server *server, unsigned port) __attribute__((warn_unused_result));
+
+/* Whether it is no longer there; how it ended is told on stderr, once. */
+bool server_has_ended(struct server *server);
 
 /* Asks it to end, and ends it if it does not. Safe if it never started. */
 void server_stop(struct server *server);
