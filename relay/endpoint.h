@@ -45,6 +45,7 @@ struct endpoint {
     bool readable, writable; /* set by edges, cleared by IO_AGAIN; both true at the start */
     bool read_wants_write;   /* TLS: SSL_read is waiting for the socket to be writable */
     bool write_wants_read;
+    bool wide;                     /* its send buffer was enlarged for bulk (move_sendfile.c) */
     bool suspect;                  /* an edge that may be an error: see endpoint_check */
     struct tls_conn *tls;          /* owned */
     uint64_t records, records_max; /* TLS records sent under one key, and allowed: see endpoint_key_spent */

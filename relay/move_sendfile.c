@@ -2,11 +2,30 @@
  * Refuses to know why it was chosen, and HTTP. */
 #include <errno.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 
 #include "relay/mover.h"
 
 /* Bytes a call: fewer, larger calls cost less CPU, and 2 MiB is where it stops paying (kernel.md 2). */
 #define SENDFILE_CALL (2u << 20)
+
+/* Bulk over plain TCP gets a send buffer of the size to which the kernel would tune it in the end: it holds
+ * references to the page cache, not copies, and each call then moves more for a wake-up of the peer. 100
+ * clients x 100 MB over loopback: 0.27 CPU s/GB tuned by the kernel, 0.22 so. Only with CAP_NET_ADMIN:
+ * without, the request would be capped at net.core.wmem_max, below what tuning reaches, and turn tuning off.
+ */
+#define BULK_FILE (8u << 20)
+#define BULK_SEND_BUFFER (4u << 20)
+
+static void widen_send_buffer(struct flow *flow)
+{
+    const int size =
+        BULK_SEND_BUFFER; /* of payload: the kernel allows itself as much again for bookkeeping */
+    if (flow->sink->wide || flow->sink->kind != ENDPOINT_SOCKET)
+        return;
+    flow->sink->wide = true;
+    (void)setsockopt(flow->sink->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+}
 
 static enum move_status on_refusal(struct flow *flow)
 {
@@ -43,6 +62,8 @@ enum move_status move_sendfile_step(struct flow *flow, size_t budget)
         }
         if (moved >= budget)
             return MOVE_MORE;
+        if (left >= BULK_FILE)
+            widen_send_buffer(flow);
 
         off_t offset = (off_t)source->offset;
         loop_count(flow->loop, RELAY_SYS_SENDFILE);

@@ -113,7 +113,7 @@ static void ranges_at_any_offset(void **state)
  * client sees no clean end. */
 static void truncate_one(size_t mode, uint64_t beyond, bool at_the_end)
 {
-    enum { SIZE = 8 << 20 };
+    enum { SIZE = 6 << 20 }; /* below what gets a large send buffer */
     struct flow_rig fr;
     open_file(&fr, mode, SIZE, 8 * TINY);
     flow_rig_start(&fr);
@@ -312,6 +312,31 @@ static void not_a_regular_file(void **state)
     flow_rig_close(&fr);
 }
 
+/* A large file over plain TCP gets a large send buffer, where the process may have one; a small one doesn't.
+ */
+static void bulk_widens_the_send_buffer(void **state)
+{
+    (void)state;
+    static const uint64_t large_or_not[] = {1 << 20, 16 << 20};
+    const int wanted = 8 << 20; /* as SO_SNDBUF tells it, bookkeeping included */
+    for (size_t i = 0; i < 2; i++) {
+        struct flow_rig fr;
+        const int asked = wanted / 2;
+        int got;
+        socklen_t length = sizeof(got);
+        open_file(&fr, 0, large_or_not[i], 0);
+        bool allowed = setsockopt(fr.reader.fd, SOL_SOCKET, SO_SNDBUFFORCE, &asked, sizeof(asked)) == 0;
+        (void)flow_step(fr.flow);
+        assert_return_code(getsockopt(fr.sink.fd, SOL_SOCKET, SO_SNDBUF, &got, &length), errno);
+        assert_string_equal(relay_mode_name(modes[0].mode), "sendfile");
+        if (allowed && large_or_not[i] > 8 << 20)
+            assert_int_equal(got, wanted);
+        else /* left to the kernel, which tunes it as it goes */
+            assert_true(got < wanted);
+        flow_rig_close(&fr);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +350,7 @@ int main(void)
         cmocka_unit_test(memory_is_generated),
         cmocka_unit_test(kernel_refuses_the_file),
         cmocka_unit_test(not_a_regular_file),
+        cmocka_unit_test(bulk_widens_the_send_buffer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
