@@ -54,7 +54,7 @@ void endpoint_set_tls(struct endpoint *ep, struct tls_conn *tls)
     assert(ep->kind == ENDPOINT_SOCKET);
     ep->kind = ENDPOINT_TLS;
     ep->tls = tls;
-    ep->records_max = ENDPOINT_KEY_RECORDS;
+    ep->sealed_max = ENDPOINT_KEY_BYTES;
 }
 
 void endpoint_open_file(struct endpoint *ep, struct loop *loop, int fd, uint64_t offset, uint64_t end,

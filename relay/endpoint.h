@@ -45,10 +45,10 @@ struct endpoint {
     bool readable, writable; /* set by edges, cleared by IO_AGAIN; both true at the start */
     bool read_wants_write;   /* TLS: SSL_read is waiting for the socket to be writable */
     bool write_wants_read;
-    bool wide;                     /* its send buffer was enlarged for bulk (move_sendfile.c) */
-    bool suspect;                  /* an edge that may be an error: see endpoint_check */
-    struct tls_conn *tls;          /* owned */
-    uint64_t records, records_max; /* TLS records sent under one key, and allowed: see endpoint_key_spent */
+    bool wide;                   /* its send buffer was enlarged for bulk (move_sendfile.c) */
+    bool suspect;                /* an edge that may be an error: see endpoint_check */
+    struct tls_conn *tls;        /* owned */
+    uint64_t sealed, sealed_max; /* bytes encrypted under one key, and allowed: see endpoint_key_spent */
 
     /* FILE and MEMORY: what is left is [offset, end) */
     uint64_t offset, end;
@@ -65,24 +65,25 @@ struct endpoint {
  * apply and registers its event. 0, or -1 and errno; then fd is still the caller's. */
 int endpoint_open_socket(struct endpoint *ep, struct loop *loop, int fd) __attribute__((warn_unused_result));
 
-/* Records under one AES-GCM key before its confidentiality bound is near (RFC 8446 5.5: 2^24.5, about 390 GB
- * of full ones). Neither OpenSSL nor the kernel changes the key by itself, so it is counted here. */
-#define ENDPOINT_KEY_RECORDS (UINT64_C(1) << 24)
+/* Bytes under one AES-GCM key before its confidentiality bound is near (RFC 8446 5.5: 2^24.5 full records,
+ * about 390 GB). Neither OpenSSL nor the kernel changes the key by itself, so they are counted here. */
+#define ENDPOINT_KEY_BYTES (UINT64_C(1) << 38)
+#define ENDPOINT_SEAL_COST 64 /* what a record costs besides its payload: its own blocks, generously */
 
-/* Counts what was just sent to a TLS sink in one call, n bytes. */
-static inline void endpoint_count_records(struct endpoint *ep, uint64_t n)
+/* Counts n bytes just given to a TLS sink in one call. */
+static inline void endpoint_count_sealed(struct endpoint *ep, uint64_t n)
 {
-    ep->records += n / 16384 + 1;
+    ep->sealed += n + (n / 16384 + 1) * ENDPOINT_SEAL_COST;
 }
 /* Half used up: end the connection at the next occasion. */
 static inline bool endpoint_key_worn(const struct endpoint *ep)
 {
-    return ep->kind == ENDPOINT_TLS && ep->records >= ep->records_max / 2;
+    return ep->kind == ENDPOINT_TLS && ep->sealed >= ep->sealed_max / 2;
 }
 /* Used up: the flow ends with EKEYEXPIRED, a loss. */
 static inline bool endpoint_key_spent(const struct endpoint *ep)
 {
-    return ep->kind == ENDPOINT_TLS && ep->records >= ep->records_max;
+    return ep->kind == ENDPOINT_TLS && ep->sealed >= ep->sealed_max;
 }
 
 /* Turns a SOCKET into TLS; takes tls (its handshake may still be to do). */

@@ -123,7 +123,7 @@ void flow_account(struct flow *flow, size_t n)
     report->bytes += n;
     bool user = relay_is_user(choice->mode, choice->source_crypto, choice->sink_crypto);
     *(user ? &report->user_bytes : &report->kernel_bytes) += n;
-    endpoint_count_records(flow->sink, n);
+    endpoint_count_sealed(flow->sink, n);
     if (flow->counters == NULL)
         return;
     relay_counter_add(&flow->counters->bytes[choice->mode][choice->source_crypto][choice->sink_crypto], n);

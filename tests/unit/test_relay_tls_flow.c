@@ -333,17 +333,22 @@ static void fin_is_no_end(void **state)
     }
 }
 
-/* A key is good for so many records: past half of them an owner ends the connection when it may, and past all
- * of them the flow ends in a loss, within a turn. */
+/* A key is good for so many bytes: past half of them an owner ends the connection when it may, and past all
+ * of them the flow ends in a loss, within a turn. Small records cost what they weigh: a conversation isn't
+ * cut. */
 static void a_key_wears_out(void **state)
 {
     (void)state;
     for (size_t i = 0; i < TLS_VARIANTS; i++) {
         struct tls_flow tf;
         open_tls_sink(&tf, &tls_variants[i], 0, false);
-        assert_int_equal(tf.fr.sink.records_max, ENDPOINT_KEY_RECORDS);
+        assert_int_equal(tf.fr.sink.sealed_max, ENDPOINT_KEY_BYTES);
         assert_false(endpoint_key_worn(&tf.fr.sink));
-        tf.fr.sink.records_max = 200;
+        struct endpoint chatty = tf.fr.sink;
+        for (int n = 0; n < 1 << 20; n++)
+            endpoint_count_sealed(&chatty, 100);
+        assert_true(chatty.sealed < ENDPOINT_KEY_BYTES / 1000);
+        tf.fr.sink.sealed_max = 200 * 16384;
         endpoint_open_file(&tf.fr.source, tf.fr.rig.loop, pattern_file(64 << 20), 0, 64 << 20, true);
         flow_rig_new(&tf.fr, RELAY_AUTO, NULL, 0);
         flow_rig_start(&tf.fr);
