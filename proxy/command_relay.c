@@ -1,14 +1,10 @@
 /* `sluice relay`: a TCP proxy from the command line. Writes a configuration and serves by it.
  * Refuses to know what its values mean: the loader says what is wrong with them. */
-#include <errno.h>
 #include <getopt.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "proxy/command_server.h"
 #include "proxy/commands.h"
-#include "proxy/errlog.h"
 
 #define RELAY_USAGE "sluice relay ADDR TARGET... [--relay MODE] [--admin ADDR]"
 
@@ -18,8 +14,10 @@ struct relay_arguments {
     int target_count;
 };
 
-static void write_text(struct command_text *text, const struct relay_arguments *arguments)
+static void write_text(struct command_text *text, const void *arg)
 {
+    const struct relay_arguments *arguments = arg;
+
     fputs("log = { access = \"stderr\"; };\n", text->stream);
     if (arguments->common.admin != NULL) {
         fputs("admin = { listen = ", text->stream);
@@ -41,20 +39,8 @@ static void write_text(struct command_text *text, const struct relay_arguments *
 static int serve(const struct relay_arguments *arguments)
 {
     struct command_server server = {0};
-    struct command_text text;
 
-    if (command_text_begin(&text) == -1)
-        goto failed;
-    write_text(&text, arguments);
-    if (command_text_end(&text) == -1)
-        goto failed;
-    server.conf = conf_load_text(text.text, "relay", ".", &server.problems);
-    free(text.text);
-    return command_server_run(&server);
-
-failed:
-    errlog("relay: %s", strerror(errno));
-    return EXIT_FAILED;
+    return command_server_run_text(&server, "relay", write_text, arguments);
 }
 
 int command_relay(int argc, char **argv)

@@ -82,8 +82,10 @@ static void write_certificate(struct command_text *text, const char *key, const 
     fputs("; ", text->stream);
 }
 
-static void write_text(struct command_text *text, const struct serve_arguments *arguments)
+static void write_text(struct command_text *text, const void *arg)
 {
+    const struct serve_arguments *arguments = arg;
+
     fputs("log = { access = \"stderr\"; };\n", text->stream);
     if (arguments->common.admin != NULL) {
         fputs("admin = { listen = ", text->stream);
@@ -120,20 +122,8 @@ static void suggest(const struct server *server, const void *arg)
 static int serve(const struct serve_arguments *arguments)
 {
     struct command_server server = {.on_started = suggest, .arg = arguments};
-    struct command_text text;
 
-    if (command_text_begin(&text) == -1)
-        goto failed;
-    write_text(&text, arguments);
-    if (command_text_end(&text) == -1)
-        goto failed;
-    server.conf = conf_load_text(text.text, "serve", ".", &server.problems);
-    free(text.text);
-    return command_server_run(&server);
-
-failed:
-    errlog("serve: %s", strerror(errno));
-    return EXIT_FAILED;
+    return command_server_run_text(&server, "serve", write_text, arguments);
 }
 
 static int parse(int argc, char **argv, struct serve_arguments *arguments)

@@ -72,22 +72,6 @@ bool command_common_check(const struct command_common *common, const char *comma
     return false;
 }
 
-int command_text_begin(struct command_text *text)
-{
-    *text = (struct command_text){0};
-    text->stream = open_memstream(&text->text, &text->size);
-    return text->stream != NULL ? 0 : -1;
-}
-
-int command_text_end(struct command_text *text)
-{
-    if (fclose(text->stream) == 0)
-        return 0;
-    free(text->text);
-    text->text = NULL;
-    return -1;
-}
-
 void command_text_quote(struct command_text *text, const char *value)
 {
     fputc('"', text->stream);
@@ -102,4 +86,26 @@ void command_text_quote(struct command_text *text, const char *value)
             fputc(byte, text->stream);
     }
     fputc('"', text->stream);
+}
+
+int command_server_run_text(struct command_server *command, const char *name,
+                            void (*write)(struct command_text *text, const void *arguments),
+                            const void *arguments)
+{
+    struct command_text text = {0};
+
+    text.stream = open_memstream(&text.text, &text.size);
+    if (text.stream == NULL)
+        goto failed;
+    write(&text, arguments);
+    if (fclose(text.stream) != 0)
+        goto failed;
+    command->conf = conf_load_text(text.text, name, ".", &command->problems);
+    free(text.text);
+    return command_server_run(command);
+
+failed:
+    errlog("%s: %s", name, strerror(errno));
+    free(text.text);
+    return EXIT_FAILED;
 }

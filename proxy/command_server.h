@@ -25,13 +25,16 @@ struct command_common {
 bool command_common_check(const struct command_common *common, const char *command, const char *usage);
 bool command_address_check(const char *address, const char *command, const char *usage);
 
-/* A configuration written as text. */
+/* A configuration being written as text. */
 struct command_text {
-    char *text; /* valid after command_text_end(); free() it */
+    char *text;
     size_t size;
     FILE *stream;
 };
-int command_text_begin(struct command_text *text); /* 0, or -1 and errno */
-int command_text_end(struct command_text *text);   /* likewise; text is NULL then */
 /* A string in libconfig syntax, quotes included. */
 void command_text_quote(struct command_text *text, const char *value);
+/* Serves by the configuration that `write` writes; `name` stands for the file in messages. Returns the exit
+ * status. */
+int command_server_run_text(struct command_server *command, const char *name,
+                            void (*write)(struct command_text *text, const void *arguments),
+                            const void *arguments);
