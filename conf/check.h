@@ -1,0 +1,15 @@
+/* The checks of single things, by noun (check_*.c); check_conf() (load.h) calls them all and adds what holds
+ * between things. Each is called with whatever could be loaded: what is missing was reported.
+ * Refuses to know syntax, types and ranges. */
+#pragma once
+
+#include "conf/conf.h"
+
+void check_backend(const struct conf_backend *backend, struct conf_problems *problems);
+void check_files(const struct conf_files *files, struct conf_problems *problems);
+void check_listener(const struct conf_listener *listener, struct conf_problems *problems);
+
+/* A problem of listeners.NAME.KEY; key NULL: of the listener as a whole. */
+void check_add_listener(struct conf_problems *problems, struct conf_place place,
+                        const struct conf_listener *listener, const char *key, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));

@@ -1,0 +1,106 @@
+/* What the keys of a listener mean together: one target, and a mode that can be had.
+ * Refuses to know the other listeners. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/check.h"
+#include "conf/memory.h"
+
+void check_add_listener(struct conf_problems *problems, struct conf_place place,
+                        const struct conf_listener *listener, const char *key, const char *format, ...)
+{
+    va_list arguments;
+    char *text = NULL;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) == -1) {
+        text = memory_strdup("a problem too long to tell");
+    }
+    va_end(arguments);
+    char *path =
+        memory_format("listeners.%s%s%s", listener->name, key != NULL ? "." : "", key != NULL ? key : "");
+    conf_problem_add(problems, place, path, "%s", text);
+    free(path);
+    free(text);
+}
+
+static void check_target(const struct conf_listener *listener, struct conf_problems *problems)
+{
+    bool proxy = listener->proxy_place.line != 0, files = listener->files_place.line != 0;
+    if (proxy && files) {
+        bool proxy_later = listener->proxy_place.line > listener->files_place.line;
+        check_add_listener(problems, proxy_later ? listener->proxy_place : listener->files_place, listener,
+                           proxy_later ? "proxy" : "files",
+                           "`proxy` and `files` are both given, and a listener does one: delete one of them");
+    } else if (!proxy && !files) {
+        check_add_listener(
+            problems, listener->place, listener, NULL,
+            "nothing to do: add proxy = \"NAME\"; with a name under `backends`, or files = \"NAME\"; with "
+            "one under "
+            "`files`");
+    }
+}
+
+/* The forced mode against what is relayed, without TLS: whether it's worth looking further. */
+static bool check_mode_of_target(const struct conf_listener *listener, struct conf_problems *problems)
+{
+    bool proxy = listener->proxy_place.line != 0;
+    if (proxy && (listener->relay == CONF_RELAY_SENDFILE || listener->relay == CONF_RELAY_MMAP)) {
+        check_add_listener(
+            problems, listener->relay_place, listener, "relay",
+            "\"%s\" reads files, and a proxy has none: choose \"auto\", \"splice\" or \"copy\"",
+            listener->relay == CONF_RELAY_MMAP ? "mmap" : "sendfile");
+        return false;
+    }
+    if (!proxy && listener->relay == CONF_RELAY_SPLICE) {
+        check_add_listener(
+            problems, listener->relay_place, listener, "relay",
+            "\"splice\" moves from socket to socket, and this listener serves files: choose \"auto\", "
+            "\"sendfile\", "
+            "\"mmap\" or \"copy\"");
+        return false;
+    }
+    return true;
+}
+
+/* The forced mode against encryption in user space: the bytes must be copied through OpenSSL. */
+static void check_mode_of_tls(const struct conf_listener *listener, struct conf_problems *problems)
+{
+    static const char *const names[] = {"auto", "splice", "sendfile", "mmap", "copy"};
+    bool user_tls = listener->tls != NULL && listener->tls->ktls == CONF_KTLS_OFF;
+    bool forced = listener->relay != CONF_RELAY_AUTO && listener->relay != CONF_RELAY_COPY;
+    if (user_tls && forced) {
+        check_add_listener(
+            problems, listener->relay_place, listener, "relay",
+            "\"%s\" can't be had with TLS in user space: choose \"auto\" or \"copy\", or set tls.%s.ktls to "
+            "\"auto\" "
+            "or \"require\"",
+            names[listener->relay], listener->tls->name);
+    }
+    if (!listener->require_zero_copy) {
+        return;
+    }
+    if (listener->relay == CONF_RELAY_COPY || listener->relay == CONF_RELAY_MMAP) {
+        check_add_listener(problems, listener->require_zero_copy_place, listener, "require_zero_copy",
+                           "relay = \"%s\" brings every byte into user space: delete one of the two",
+                           names[listener->relay]);
+    } else if (user_tls) {
+        check_add_listener(
+            problems, listener->require_zero_copy_place, listener, "require_zero_copy",
+            "TLS in user space copies every byte: set tls.%s.ktls to \"auto\" or \"require\", or delete this",
+            listener->tls->name);
+    }
+}
+
+void check_listener(const struct conf_listener *listener, struct conf_problems *problems)
+{
+    if (strcmp(listener->name, "admin") == 0) {
+        check_add_listener(problems, listener->place, listener, NULL,
+                           "the name is taken by the listener of `admin`: choose another");
+    }
+    check_target(listener, problems);
+    bool one_target = (listener->proxy_place.line != 0) != (listener->files_place.line != 0);
+    if (one_target && check_mode_of_target(listener, problems)) {
+        check_mode_of_tls(listener, problems);
+    }
+}

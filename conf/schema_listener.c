@@ -1,0 +1,82 @@
+/* The keys of listeners.NAME. */
+#include "conf/schema_sections.h"
+
+/* A choice is stored as its index: the list follows its enum. */
+static const char *const relay_choices[] = {"auto", "splice", "sendfile", "mmap", "copy", NULL};
+_Static_assert(COUNT(relay_choices) - 2 == CONF_RELAY_COPY, "relay");
+
+static const struct schema_key listener_keys[] = {
+    {
+        .name = "address",
+        .type = SCHEMA_ADDRESS,
+        .help = "Where to listen: `127.0.0.1:80`, `[::1]:443`, `:443` (every address, IPv4 and IPv6), "
+                "`unix:/run/x.sock`. Port 0: the kernel chooses",
+        .example = "\":8080\"",
+        .required = true,
+        .offset = offsetof(struct conf_listener, address),
+        .place_offset = offsetof(struct conf_listener, address.place),
+    },
+    {
+        .name = "tls",
+        .type = SCHEMA_REFERENCE,
+        .help = "The name under `tls` whose certificates it shows. Without it: plain TCP",
+        .example = "\"main\"",
+        .target = "tls",
+        .offset = offsetof(struct conf_listener, tls),
+        .place_offset = offsetof(struct conf_listener, tls_place),
+    },
+    {
+        .name = "proxy",
+        .type = SCHEMA_REFERENCE,
+        .help = "The name under `backends` that its connections go to. Either this or `files`",
+        .example = "\"app\"",
+        .target = "backends",
+        .offset = offsetof(struct conf_listener, backend),
+        .place_offset = offsetof(struct conf_listener, proxy_place),
+    },
+    {
+        .name = "files",
+        .type = SCHEMA_REFERENCE,
+        .help = "The name under `files` that it serves over HTTP/1.1. Either this or `proxy`",
+        .example = "\"media\"",
+        .target = "files",
+        .offset = offsetof(struct conf_listener, files),
+        .place_offset = offsetof(struct conf_listener, files_place),
+    },
+    {
+        .name = "relay",
+        .type = SCHEMA_CHOICE,
+        .help = "How bytes cross: the cheapest way that each connection allows, or one mode forced. A "
+                "connection that can't have the forced mode is reset",
+        .example = "\"splice\"",
+        .fallback = "auto",
+        .choices = relay_choices,
+        .offset = offsetof(struct conf_listener, relay),
+        .place_offset = offsetof(struct conf_listener, relay_place),
+    },
+    {
+        .name = "require_zero_copy",
+        .type = SCHEMA_BOOLEAN,
+        .help =
+            "Refuse a connection before its first payload byte rather than let one pass through user space",
+        .example = "true",
+        .fallback = "false",
+        .offset = offsetof(struct conf_listener, require_zero_copy),
+        .place_offset = offsetof(struct conf_listener, require_zero_copy_place),
+    },
+    {
+        .name = "timeouts",
+        .type = SCHEMA_GROUP,
+        .help = "Deadlines of this listener's connections, where they differ from the global ones",
+        .example = "{ idle = \"5m\"; }",
+        .section = &schema_timeouts,
+        .offset = offsetof(struct conf_listener, timeouts),
+        .inherits_offset = offsetof(struct conf, timeouts),
+    },
+};
+const struct schema_section schema_listener = {
+    SECTION_KEYS(listener_keys),
+    .size = sizeof(struct conf_listener),
+    .name_offset = offsetof(struct conf_listener, name),
+    .place_offset = offsetof(struct conf_listener, place),
+};

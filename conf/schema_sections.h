@@ -1,0 +1,19 @@
+/* What the parts of the schema share: one file for each noun (schema_*.c), all reached from schema_root.
+ * Refuses to be included outside the schema. */
+#pragma once
+
+#include "conf/conf.h"
+#include "conf/schema.h"
+
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define HOUR_MS UINT64_C(3600000)
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define SECTION_KEYS(array) .keys = (array), .count = COUNT(array)
+
+extern const struct schema_section schema_tls;      /* struct conf_tls */
+extern const struct schema_section schema_backend;  /* struct conf_backend */
+extern const struct schema_section schema_files;    /* struct conf_files */
+extern const struct schema_section schema_listener; /* struct conf_listener */
+extern const struct schema_section schema_timeouts; /* struct conf_timeouts */
