@@ -189,14 +189,14 @@ static void start_http(struct conn *conn)
     struct http_conn_options options = {
         .loop = worker_loop(conn->worker),
         .client = &conn->client,
-        .handler = conn->listener->handler,
+        .handler = conn->target->handler,
         .policy = conn->listener->policy,
         .counters = {&conn->stats->directions[0], &conn->stats->directions[1]},
         .header_ms = conn->listener->timeouts.header_ms,
         .idle_ms = conn->listener->timeouts.idle_ms,
         .linger_ms = conn->listener->timeouts.linger_ms,
         /* Looking at the admin pages is not traffic. */
-        .on_response = conn->listener->kind == LISTENER_ADMIN ? NULL : on_http_response,
+        .on_response = conn->listener->is_admin ? NULL : on_http_response,
         .on_end = on_http_end,
         .arg = conn,
     };
@@ -283,12 +283,21 @@ static void on_client_ready(void *arg)
         conn_abort(conn, &(struct conn_outcome){OUTCOME_RESET, CLOSED_BY_CLIENT, strerror(error)});
 }
 
+/* Does with it what its target says. */
 static void conn_begin(struct conn *conn)
 {
-    if (conn->listener->kind == LISTENER_PROXY)
+    switch (conn->target->kind) {
+    case TARGET_PROXY:
         conn_start_dial(conn);
-    else
+        return;
+    case TARGET_FILES:
+    case TARGET_ADMIN:
         start_http(conn);
+        return;
+    case TARGET_DENY:
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_REFUSED, CLOSED_BY_SLUICE, "denied by a route"});
+        return;
+    }
 }
 
 static int start_tls(struct conn *conn)
@@ -327,6 +336,7 @@ void conn_accept(struct worker *worker, struct generation *generation,
     conn->client.fd = conn->server.fd = -1;
     conn->worker = worker;
     conn->listener = listener;
+    conn->target = listener->target;
     conn->stats = listener->stats->workers[worker_index(worker)];
     conn->burial.run = on_burial;
     conn->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
@@ -368,7 +378,7 @@ static void stop_http(struct conn *conn)
 {
     struct report report;
 
-    if (conn->listener->kind != LISTENER_ADMIN && http_conn_report(conn->http, &report)) {
+    if (!conn->listener->is_admin && http_conn_report(conn->http, &report)) {
         conn_fill_outcome(&report, &(struct conn_outcome){OUTCOME_STOPPED, CLOSED_BY_SLUICE, ""});
         log_post(worker_log(conn->worker), &report);
     }

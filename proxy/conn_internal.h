@@ -38,7 +38,8 @@ struct conn {
     struct worker *worker;
     struct generation *generation; /* pinned */
     const struct generation_listener *listener;
-    struct listener_stats *stats; /* this worker's */
+    const struct generation_target *target; /* NULL: not chosen yet */
+    struct listener_stats *stats;           /* this worker's */
     uint64_t id, began_ms;
     uint64_t drain_deadline_ms; /* 0: not draining. Then the timer serves nothing else */
     struct timespec began;

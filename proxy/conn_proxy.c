@@ -109,7 +109,7 @@ void conn_start_dial(struct conn *conn)
 {
     const struct dial_options options = {
         .loop = worker_loop(conn->worker),
-        .backend = conn->listener->backend,
+        .backend = conn->target->backend,
         .worker_index = worker_index(conn->worker),
         .timeout_ms = conn->listener->timeouts.connect_ms,
         .server = &conn->server,

@@ -41,6 +41,12 @@ static void fill_tls(const struct conn_tls *tls, struct report *report)
     report->directions[SESSION_TO_CLIENT].head_bytes = tls->handshake_tx;
 }
 
+/* Of a proxy the server is told, once there is one. */
+static const char *target_name(const struct generation_target *target)
+{
+    return target != NULL && target->kind != TARGET_PROXY ? target->name : "";
+}
+
 void conn_fill_report(const struct conn *conn, struct report *report)
 {
     memset(report, 0, sizeof(*report));
@@ -50,7 +56,7 @@ void conn_fill_report(const struct conn *conn, struct report *report)
     set_text(report->listener, sizeof(report->listener), conn->listener->name);
     set_text(report->client, sizeof(report->client), conn->peer);
     set_text(report->target, sizeof(report->target),
-             conn->server_used != NULL ? conn->server_used->name : conn->listener->target);
+             conn->server_used != NULL ? conn->server_used->name : target_name(conn->target));
     report->outcome = OUTCOME_OPEN;
     if (conn->tls != NULL)
         fill_tls(conn->tls, report);
@@ -97,5 +103,5 @@ bool conn_report(const struct conn *conn, struct report *report)
 
 bool conn_is_admin(const struct conn *conn)
 {
-    return conn->listener->kind == LISTENER_ADMIN;
+    return conn->listener->is_admin;
 }

@@ -168,6 +168,55 @@ static bool build_backends(struct generation *generation, const struct generatio
     return true;
 }
 
+/* --- Targets --- */
+
+static struct generation_target *backend_target(const struct generation *generation,
+                                                const struct conf_backend *backend)
+{
+    return &generation->targets[backend - generation->conf->backends];
+}
+
+static struct generation_target *files_target(const struct generation *generation,
+                                              const struct conf_files *files)
+{
+    return &generation->targets[generation->conf->backend_count + (size_t)(files - generation->conf->files)];
+}
+
+static struct generation_target *admin_target(const struct generation *generation)
+{
+    return &generation->targets[generation->conf->backend_count + generation->conf->files_count];
+}
+
+static bool build_targets(struct generation *generation, const struct generation_options *options,
+                          struct conf_problems *problems)
+{
+    const struct conf *conf = generation->conf;
+    struct generation_target *target;
+
+    generation->targets = calloc(conf->backend_count + conf->files_count + 2, sizeof(*generation->targets));
+    if (generation->targets == NULL) {
+        report_memory(problems);
+        return false;
+    }
+    for (size_t i = 0; i < conf->backend_count; i++) {
+        target = backend_target(generation, &conf->backends[i]);
+        *target = (struct generation_target){.kind = TARGET_PROXY, .backend = &generation->backends[i]};
+        snprintf(target->name, sizeof(target->name), "proxy:%s", conf->backends[i].name);
+    }
+    for (size_t i = 0; i < conf->files_count; i++) {
+        target = files_target(generation, &conf->files[i]);
+        *target = (struct generation_target){.kind = TARGET_FILES,
+                                             .handler = http_files_handler(generation->files[i])};
+        snprintf(target->name, sizeof(target->name), "files:%s", conf->files[i].name);
+    }
+    target = admin_target(generation);
+    *target = (struct generation_target){.kind = TARGET_ADMIN, .name = GENERATION_ADMIN};
+    if (options->admin != NULL)
+        target->handler = *options->admin;
+    target[1] = (struct generation_target){.kind = TARGET_DENY, .name = "deny"};
+    return true;
+}
+
 /* --- Listeners --- */
 
 static void build_listener(struct generation *generation, const struct conf_listener *conf,
@@ -184,26 +233,17 @@ static void build_listener(struct generation *generation, const struct conf_list
         listener->certs = generation->stores[2 * (size_t)(conf->tls - whole->tls) + store_kind_of(conf)];
         listener->ktls = conf->tls->ktls;
     }
-    if (conf->files != NULL) {
-        listener->kind = LISTENER_FILES;
-        listener->handler = http_files_handler(generation->files[conf->files - whole->files]);
-        snprintf(listener->target, sizeof(listener->target), "files:%s", conf->files->name);
-    } else {
-        listener->kind = LISTENER_PROXY;
-        listener->backend = &generation->backends[conf->backend - whole->backends];
-    }
+    listener->target = conf->files != NULL ? files_target(generation, conf->files)
+                                           : backend_target(generation, conf->backend);
 }
 
-static void build_admin(const struct conf *conf, const struct http_handler *handler,
-                        struct generation_listener *listener)
+static void build_admin(const struct generation *generation, struct generation_listener *listener)
 {
     listener->name = GENERATION_ADMIN;
-    listener->kind = LISTENER_ADMIN;
-    listener->wanted = &conf->admin;
-    listener->timeouts = conf->timeouts;
-    if (handler != NULL)
-        listener->handler = *handler;
-    snprintf(listener->target, sizeof(listener->target), "%s", GENERATION_ADMIN);
+    listener->is_admin = true;
+    listener->wanted = &generation->conf->admin;
+    listener->timeouts = generation->conf->timeouts;
+    listener->target = admin_target(generation);
 }
 
 static bool build_listeners(struct generation *generation, const struct generation_options *options,
@@ -220,7 +260,7 @@ static bool build_listeners(struct generation *generation, const struct generati
     for (size_t i = 0; i < conf->listener_count; i++)
         build_listener(generation, &conf->listeners[i], &generation->listeners[i]);
     if (conf->has_admin)
-        build_admin(conf, options->admin, &generation->listeners[conf->listener_count]);
+        build_admin(generation, &generation->listeners[conf->listener_count]);
     for (size_t i = 0; i < generation->listener_count; i++) {
         struct generation_listener *listener = &generation->listeners[i];
 
@@ -240,6 +280,7 @@ void generation_discard(struct generation *generation)
     const struct conf *conf = generation->conf;
 
     free(generation->listeners);
+    free(generation->targets);
     for (size_t i = 0; i < generation->backend_count; i++)
         backend_clear(&generation->backends[i]);
     free(generation->backends);
@@ -269,7 +310,7 @@ struct generation *generation_new(const struct generation_options *options, stru
     good = build_stores(generation, options, problems);
     good = build_files(generation, problems) && good;
     if (good && build_backends(generation, options, problems) &&
-        build_listeners(generation, options, problems))
+        build_targets(generation, options, problems) && build_listeners(generation, options, problems))
         return generation;
     generation_discard(generation);
     return NULL;

@@ -22,11 +22,21 @@ struct ticket_keys;
 #define GENERATION_ADMIN "admin"   /* the admin listener's name */
 #define GENERATION_ADDRESS_MAX 128 /* "unix:" and sun_path fit */
 
-enum listener_kind { LISTENER_PROXY, LISTENER_FILES, LISTENER_ADMIN };
+enum target_kind { TARGET_PROXY, TARGET_FILES, TARGET_ADMIN, TARGET_DENY };
+
+/* What is done with a connection. There is one for each backend and each `files`, one for admin, and one that
+ * refuses: whoever chooses (a listener, a route) points to it. */
+struct generation_target {
+    enum target_kind kind;
+    char name[80];               /* for reports: "proxy:NAME", "files:NAME", "admin", "deny" */
+    struct backend *backend;     /* PROXY */
+    struct http_handler handler; /* FILES and ADMIN */
+};
 
 struct generation_listener {
     const char *name; /* as configured, or GENERATION_ADMIN */
-    enum listener_kind kind;
+    bool is_admin;
+    const struct generation_target *target;
     const struct conf_address *wanted; /* as configured */
     char
         address[GENERATION_ADDRESS_MAX]; /* as bound: the real port; set before the generation is published */
@@ -34,9 +44,6 @@ struct generation_listener {
     struct conf_timeouts timeouts;
     struct cert_store *certs; /* NULL: plain */
     enum conf_ktls ktls;
-    struct backend *backend;     /* PROXY */
-    struct http_handler handler; /* FILES and ADMIN */
-    char target[256];            /* for reports: "files:NAME", "admin"; "" for a proxy until it has dialled */
     const struct stats_listener *stats;
 };
 
@@ -50,6 +57,7 @@ struct generation {
     size_t backend_count;
     struct cert_store **stores; /* two per tls block: with and without ALPN http/1.1; NULL where unused */
     struct http_files **files;  /* by conf->files */
+    struct generation_target *targets; /* the backends', the files', admin's, and the one that refuses */
 };
 
 struct generation_options {

@@ -14,7 +14,7 @@ enum accept_result { ACCEPT_TAKEN, ACCEPT_LOST, ACCEPT_EMPTY, ACCEPT_PAUSED };
 
 static bool is_admin(const struct listener *listener)
 {
-    return listener->runtime->kind == LISTENER_ADMIN;
+    return listener->runtime->is_admin;
 }
 
 /* What accept4() said no with. accept(2): Linux also passes on what befell the connection in the queue; that

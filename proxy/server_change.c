@@ -74,7 +74,7 @@ static bool prepare_listening(struct server *server, const struct generation *ge
         conf_problem_add(problems, (struct conf_place){0}, NULL, "out of memory");
     for (size_t i = 0; good && i < generation->listener_count; i++) {
         const struct generation_listener *listener = &generation->listeners[i];
-        const bool is_admin = listener->kind == LISTENER_ADMIN;
+        const bool is_admin = listener->is_admin;
 
         if (only_admin && !is_admin)
             continue;

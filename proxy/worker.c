@@ -85,7 +85,7 @@ static void forget_listeners(struct worker *worker, bool at_once)
 
     for (listener = TAILQ_FIRST(&worker->listeners); listener != NULL; listener = next) {
         next = TAILQ_NEXT(listener, link);
-        if (listener->runtime->kind == LISTENER_ADMIN && !at_once)
+        if (listener->runtime->is_admin && !at_once)
             continue;
         TAILQ_REMOVE(&worker->listeners, listener, link);
         listener_stop(listener, !at_once);
@@ -285,7 +285,7 @@ void worker_pause_accepting(struct worker *worker, const char *why)
         return;
     worker->paused = true;
     TAILQ_FOREACH(listener, &worker->listeners, link)
-    if (listener->runtime->kind != LISTENER_ADMIN)
+    if (!listener->runtime->is_admin)
         listener_pause(listener);
     evtimer_add(worker->resume, &delay);
     if (worker->pause_noted_ms != 0 && now < worker->pause_noted_ms + WORKER_PAUSE_NOTE_MS)

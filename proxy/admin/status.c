@@ -54,8 +54,6 @@ static json_t *direction_to_json(const struct admin_direction *sums)
 
 static json_t *listener_to_json(const struct generation_listener *listener)
 {
-    const char *prefix = listener->kind == LISTENER_PROXY ? "proxy:" : "";
-    const char *target = listener->kind == LISTENER_PROXY ? listener->backend->name : listener->target;
     struct admin_listener sums;
     json_t *directions = json_object();
 
@@ -63,8 +61,8 @@ static json_t *listener_to_json(const struct generation_listener *listener)
     for (int direction = SESSION_TO_CLIENT; direction >= SESSION_TO_SERVER; direction--)
         json_object_set_new(directions, admin_direction_name(direction),
                             direction_to_json(&sums.directions[direction]));
-    return json_pack("{s:s, s:b, s:s+, s:o, s:o, s:o, s:o}", "address", listener->address, "tls",
-                     listener->certs != NULL, "target", prefix, target, "connections",
+    return json_pack("{s:s, s:b, s:s, s:o, s:o, s:o, s:o}", "address", listener->address, "tls",
+                     listener->certs != NULL, "target", listener->target->name, "connections",
                      count(sums.connections), "total", count(sums.connections_total), "accept_paused",
                      count(sums.accept_paused), "directions", directions);
 }
@@ -98,7 +96,7 @@ json_t *status_build(const struct admin_view *view)
         const struct generation_listener *listener = &generation->listeners[i];
 
         /* Whoever reads this is admin's traffic: never idle and of no interest. /metrics has it. */
-        if (listener->kind != LISTENER_ADMIN)
+        if (!listener->is_admin)
             json_object_set_new(listeners, listener->name, listener_to_json(listener));
     }
     for (size_t i = 0; i < generation->backend_count; i++)

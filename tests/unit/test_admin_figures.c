@@ -18,6 +18,7 @@ struct fixture {
     struct listener_stats workers[2];
     struct listener_stats *worker_list[2];
     struct stats_listener stats, admin_stats;
+    struct generation_target targets[2];
     struct generation_listener listeners[2]; /* web, admin */
     struct server_stats server_stats;
     struct conf_address address;
@@ -63,15 +64,15 @@ static int setup(void **state)
     f->server = (struct backend_server){
         .name = "unix:/tmp/a\"b\\c\nd", .address = &f->address, .weight = 1, .stats = &f->server_stats};
     f->backend = (struct backend){.name = "app", .servers = &f->server, .server_count = 1};
-    f->listeners[0] = (struct generation_listener){.name = "web",
-                                                   .kind = LISTENER_PROXY,
-                                                   .address = "0.0.0.0:80",
-                                                   .backend = &f->backend,
-                                                   .stats = &f->stats};
+    f->targets[0] =
+        (struct generation_target){.kind = TARGET_PROXY, .name = "proxy:app", .backend = &f->backend};
+    f->targets[1] = (struct generation_target){.kind = TARGET_ADMIN, .name = GENERATION_ADMIN};
+    f->listeners[0] = (struct generation_listener){
+        .name = "web", .target = &f->targets[0], .address = "0.0.0.0:80", .stats = &f->stats};
     f->listeners[1] = (struct generation_listener){.name = GENERATION_ADMIN,
-                                                   .kind = LISTENER_ADMIN,
+                                                   .is_admin = true,
                                                    .address = "127.0.0.1:9400",
-                                                   .target = "admin",
+                                                   .target = &f->targets[1],
                                                    .stats = &f->admin_stats};
     f->generation.number = 3;
     f->generation.listeners = f->listeners;
