@@ -3,32 +3,51 @@
 
 #include <stdlib.h>
 
-#include "proxy/balancer.h"
+/* Workers must not write to each other's cache lines. */
+struct backend_view {
+    _Alignas(128) uint64_t published; /* which set this is */
+    struct server_set *set;           /* a reference */
+    struct balancer *balancer;
+};
 
-int backend_init(struct backend *backend, const struct conf_backend *conf, struct stats_registry *registry,
+static struct server_set *set_of_conf(struct backend *backend, const struct conf_backend *conf)
+{
+    struct server_set_entry *entries = calloc(conf->server_count + 1, sizeof(*entries));
+    struct server_set *set;
+
+    if (entries == NULL)
+        return NULL;
+    for (size_t i = 0; i < conf->server_count; i++)
+        entries[i] = (struct server_set_entry){.name = conf->servers[i].name,
+                                               .address = &conf->servers[i].address,
+                                               .weight = conf->servers[i].weight};
+    set = server_set_new(backend->shared, entries, conf->server_count);
+    free(entries);
+    return set;
+}
+
+int backend_init(struct backend *backend, const struct conf_backend *conf, struct backend_registry *registry,
                  unsigned worker_count)
 {
     *backend = (struct backend){.name = conf->name, .balance = conf->balance};
-    backend->servers = calloc(conf->server_count, sizeof(*backend->servers));
-    backend->balancers = calloc(worker_count, sizeof(*backend->balancers));
-    if (backend->servers == NULL || backend->balancers == NULL)
+    pthread_mutex_init(&backend->lock, NULL);
+    backend->shared = backend_shared_get(registry, conf->name);
+    backend->views =
+        aligned_alloc(_Alignof(struct backend_view), (worker_count + 1) * sizeof(*backend->views));
+    if (backend->shared == NULL || backend->views == NULL)
         goto clear;
-    backend->server_count = conf->server_count;
-    backend->worker_count = worker_count;
-    for (size_t i = 0; i < conf->server_count; i++) {
-        struct backend_server *server = &backend->servers[i];
+    backend->newest = set_of_conf(backend, conf);
+    if (backend->newest == NULL)
+        goto clear;
+    for (; backend->worker_count < worker_count; backend->worker_count++) {
+        struct backend_view *view = &backend->views[backend->worker_count];
 
-        server->name = conf->servers[i].name;
-        server->address = &conf->servers[i].address;
-        server->weight = conf->servers[i].weight;
-        server->stats = stats_registry_server(registry, conf->name, server->name);
-        if (server->stats == NULL)
+        *view = (struct backend_view){.set = server_set_ref(backend->newest)};
+        view->balancer = balancer_new(backend->balance, view->set);
+        if (view->balancer == NULL) {
+            server_set_unref(view->set);
             goto clear;
-    }
-    for (unsigned i = 0; i < worker_count; i++) {
-        backend->balancers[i] = balancer_new(conf->server_count);
-        if (backend->balancers[i] == NULL)
-            goto clear;
+        }
     }
     return 0;
 
@@ -39,29 +58,73 @@ clear:
 
 void backend_clear(struct backend *backend)
 {
-    for (unsigned i = 0; i < backend->worker_count; i++)
-        balancer_free(backend->balancers[i]);
-    free(backend->balancers);
-    free(backend->servers);
+    for (unsigned i = 0; i < backend->worker_count; i++) {
+        balancer_free(backend->views[i].balancer);
+        server_set_unref(backend->views[i].set);
+    }
+    free(backend->views);
+    server_set_unref(backend->newest);
+    backend_shared_unref(backend->shared);
+    pthread_mutex_destroy(&backend->lock);
     *backend = (struct backend){0};
 }
 
-void backend_server_connected(struct backend_server *server)
+void backend_publish(struct backend *backend, struct server_set *set)
 {
-    atomic_fetch_add_explicit(&server->stats->connections_total, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&server->stats->connections, 1, memory_order_relaxed);
-    atomic_store_explicit(&server->stats->up, 1, memory_order_relaxed);
-    atomic_store_explicit(&server->avoid_until_ms, 0, memory_order_relaxed);
+    struct server_set *old;
+
+    pthread_mutex_lock(&backend->lock);
+    old = backend->newest;
+    backend->newest = set;
+    atomic_fetch_add_explicit(&backend->published, 1, memory_order_release);
+    pthread_mutex_unlock(&backend->lock);
+    server_set_unref(old);
 }
 
-void backend_server_failed(struct backend_server *server, uint64_t now_ms)
+struct server_set *backend_set(struct backend *backend)
 {
-    atomic_fetch_add_explicit(&server->stats->failures, 1, memory_order_relaxed);
-    atomic_store_explicit(&server->stats->up, 0, memory_order_relaxed);
-    atomic_store_explicit(&server->avoid_until_ms, now_ms + BACKEND_AVOID_MS, memory_order_relaxed);
+    struct server_set *set;
+
+    pthread_mutex_lock(&backend->lock);
+    set = server_set_ref(backend->newest);
+    pthread_mutex_unlock(&backend->lock);
+    return set;
 }
 
-void backend_server_released(struct backend_server *server)
+/* The worker's view, of the newest set if there is memory for it. */
+static struct backend_view *look(struct backend *backend, unsigned worker_index)
 {
-    atomic_fetch_sub_explicit(&server->stats->connections, 1, memory_order_relaxed);
+    struct backend_view *view = &backend->views[worker_index];
+    struct balancer *balancer;
+    struct server_set *set;
+    uint64_t published;
+
+    if (atomic_load_explicit(&backend->published, memory_order_acquire) == view->published)
+        return view;
+    pthread_mutex_lock(&backend->lock);
+    set = server_set_ref(backend->newest);
+    published = atomic_load_explicit(&backend->published, memory_order_relaxed);
+    pthread_mutex_unlock(&backend->lock);
+    balancer = balancer_new(backend->balance, set);
+    if (balancer == NULL) {
+        server_set_unref(set);
+        return view;
+    }
+    balancer_carry_over(balancer, set, view->balancer, view->set);
+    balancer_free(view->balancer);
+    server_set_unref(view->set);
+    *view = (struct backend_view){.published = published, .set = set, .balancer = balancer};
+    return view;
+}
+
+struct backend_server *backend_choose(struct backend *backend, unsigned worker_index,
+                                      const struct balancer_request *request, size_t *left)
+{
+    struct backend_view *view = look(backend, worker_index);
+    const size_t chosen = balancer_pick(view->balancer, view->set, request, left);
+
+    if (chosen == BALANCER_NONE)
+        return NULL;
+    backend_server_occupy(view->set->slots[chosen].server);
+    return view->set->slots[chosen].server;
 }

@@ -1,43 +1,47 @@
-/* A backend at run time: its servers, their statistics, and one balancer a worker.
- * Refuses to know connections and how servers are reached (dial.h). Immutable but for atomics and the
- * balancers, each of which belongs to its worker. */
+/* A backend at run time: the server set it serves by now, and one balancer a worker.
+ * Refuses to know connections, how servers are reached (dial.h) and where a set comes from.
+ *
+ * The set can be replaced while running: whoever learns of other servers builds a new one and publishes it.
+ *  - backend_publish() may be called on any thread, as often as it likes; the last one counts. The servers
+ * are matched by name and address: those that stay keep statistics, health and their connections.
+ *  - A worker takes the newest set when it next chooses a server; nothing waits for it. What its balancer
+ * knows of servers that stay is carried over.
+ *  - A server that is in no set any more gets no new connection and keeps those it has (each holds a
+ *    reference): it drains by itself.
+ *  - An empty set is allowed: connections are refused with no_server until a better one comes.
+ * A backend belongs to a generation: a reload begins with the set of the configuration. */
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
 #include "conf/conf.h"
-#include "proxy/stats_registry.h"
-
-struct balancer;
-
-struct backend_server {
-    const char *name;                   /* borrowed from the conf, as written */
-    const struct conf_address *address; /* likewise */
-    unsigned weight;
-    struct server_stats *stats;      /* the registry's */
-    _Atomic uint64_t avoid_until_ms; /* loop_now_ms(): after a failure others are preferred for a moment */
-};
+#include "proxy/balancer.h"
+#include "proxy/server_set.h"
 
 struct backend {
-    const char *name;
+    const char *name; /* borrowed from the conf */
     enum conf_balance balance;
-    struct backend_server *servers;
-    size_t server_count;
-    struct balancer **balancers; /* by worker index */
+    struct backend_shared *shared; /* a reference: what all generations know of it */
+    pthread_mutex_t lock;
+    struct server_set *newest;  /* a reference; under the lock */
+    _Atomic uint64_t published; /* counts the sets; changed under the lock */
+    struct backend_view *views; /* by worker index, each touched by its worker alone */
     unsigned worker_count;
 };
 
 /* Fills *backend from conf (borrowed, outlives it). 0, or -1: out of memory, and *backend is empty. */
-int backend_init(struct backend *backend, const struct conf_backend *conf, struct stats_registry *registry,
+int backend_init(struct backend *backend, const struct conf_backend *conf, struct backend_registry *registry,
                  unsigned worker_count) __attribute__((warn_unused_result));
 void backend_clear(struct backend *backend);
 
-/* How long a server that failed is tried only after the others. */
-#define BACKEND_AVOID_MS 1000u
+/* Takes the caller's reference to the set. Any thread. */
+void backend_publish(struct backend *backend, struct server_set *set);
+/* The newest set, with a reference for the caller. Any thread. */
+struct server_set *backend_set(struct backend *backend);
 
-/* The outcome of a connect, from any worker. */
-void backend_server_connected(struct backend_server *server);
-void backend_server_failed(struct backend_server *server, uint64_t now_ms);
-/* A connection to it has ended. */
-void backend_server_released(struct backend_server *server);
+/* The server to connect to now, of those that were not tried, with backend_server_occupy() done; NULL: all
+ * have been tried. *left: how many could have been chosen. On the worker's thread. */
+struct backend_server *backend_choose(struct backend *backend, unsigned worker_index,
+                                      const struct balancer_request *request, size_t *left);

@@ -12,14 +12,16 @@
 static void check(const char *path, struct conf_problems *problems)
 {
     struct stats_registry *registry = stats_registry_new(1);
+    struct backend_registry *backends = backend_registry_new();
     struct conf *conf = conf_load(path, problems);
     struct generation *generation = NULL;
     struct privileges privileges;
 
-    if (registry != NULL && conf != NULL) {
+    if (registry != NULL && backends != NULL && conf != NULL) {
         privileges_resolve(conf, &privileges, problems); /* for its problems: it goes on all the same */
         generation = generation_new(
-            &(struct generation_options){.conf = conf, .number = 1, .worker_count = 1, .registry = registry},
+            &(struct generation_options){
+                .conf = conf, .number = 1, .worker_count = 1, .registry = registry, .backends = backends},
             problems);
     }
     if (generation != NULL)
@@ -27,6 +29,7 @@ static void check(const char *path, struct conf_problems *problems)
     else
         conf_free(conf);
     stats_registry_free(registry);
+    backend_registry_free(backends);
 }
 
 int command_check(int argc, char **argv)

@@ -45,6 +45,7 @@ int command_plan(int argc, char **argv)
     static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
     struct conf_problems problems = {0};
     struct stats_registry *registry;
+    struct backend_registry *backends;
     struct generation *generation = NULL;
     struct conf *conf = NULL;
     const char *path = NULL;
@@ -67,11 +68,13 @@ int command_plan(int argc, char **argv)
         return command_usage("plan", USAGE, "-c FILE is missing");
     /* A generation that nobody serves by: what `check` finds wrong, this must find too. */
     registry = stats_registry_new(1);
-    if (registry != NULL)
+    backends = backend_registry_new();
+    if (registry != NULL && backends != NULL)
         conf = conf_load(path, &problems);
     if (conf != NULL) {
         generation = generation_new(
-            &(struct generation_options){.conf = conf, .number = 1, .worker_count = 1, .registry = registry},
+            &(struct generation_options){
+                .conf = conf, .number = 1, .worker_count = 1, .registry = registry, .backends = backends},
             &problems);
         if (generation == NULL)
             conf_free(conf);
@@ -85,5 +88,6 @@ int command_plan(int argc, char **argv)
     conf_problems_clear(&problems);
     generation_unref(generation);
     stats_registry_free(registry);
+    backend_registry_free(backends);
     return status;
 }

@@ -48,7 +48,7 @@ struct conn {
     struct session *session;
     struct http_conn *http;
     struct relay_linger *linger;
-    struct backend_server *server_used; /* connected to: its count is owed back */
+    struct backend_server *server_used; /* connected to: backend_server_released() is owed */
     struct report *http_template;       /* HTTP: lives as long as http_conn */
     struct report *final;               /* LINGERING: the record, complete but for how the linger ends */
     struct conn_tls *tls;               /* NULL: no handshake, or not yet */

@@ -9,11 +9,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proxy/balancer.h"
-
 /* A UNIX server whose backlog is full says EAGAIN at once instead of letting us wait: asked again this often.
  */
 #define DIAL_UNIX_RETRY_MS 10
+
+/* How many servers one connection tries: with more than that out of order, asking all of them would only take
+ * each one's share of the deadline below what a connect over a network needs. */
+#define DIAL_TRIES_MAX 16
 
 enum dial_state { DIAL_STATE_CONNECTING, DIAL_STATE_BUSY_UNIX, DIAL_STATE_OVER };
 
@@ -22,12 +24,13 @@ struct dial {
     enum dial_state state;
     bool starting; /* within dial_start: the end has to wait for the next turn */
     uint64_t deadline_ms, try_deadline_ms;
-    size_t current;
+    struct backend_server *current; /* occupied by us; NULL: none, or handed over */
     struct event timer;
     struct loop_task report, burial;
     enum dial_status status;
     char detail[160];
-    bool tried[];
+    size_t tried_count;
+    struct backend_server *tried[DIAL_TRIES_MAX]; /* references */
 };
 
 static void dial_next(struct dial *dial);
@@ -41,10 +44,11 @@ static void tell_end(struct dial *dial)
 {
     const struct dial_end end = {
         .status = dial->status,
-        .server = was_reached(dial->status) ? &dial->options.backend->servers[dial->current] : NULL,
+        .server = dial->current,
         .detail = dial->detail,
     };
 
+    dial->current = NULL; /* whoever is told owes it */
     dial->options.on_end(dial->options.arg, &end);
 }
 
@@ -53,13 +57,23 @@ static void on_report(struct loop_task *task)
     tell_end((struct dial *)((char *)task - offsetof(struct dial, report)));
 }
 
+/* A connection to it comes to nothing. */
+static void leave_current(struct dial *dial)
+{
+    if (dial->current != NULL)
+        backend_server_vacate(dial->current);
+    dial->current = NULL;
+}
+
 static void dial_finish(struct dial *dial, enum dial_status status)
 {
     dial->state = DIAL_STATE_OVER;
     dial->status = status;
     event_del(&dial->timer);
     if (was_reached(status))
-        backend_server_connected(&dial->options.backend->servers[dial->current]);
+        backend_server_connected(dial->current);
+    else
+        leave_current(dial);
     if (dial->starting)
         loop_queue(dial->options.loop, &dial->report);
     else
@@ -68,8 +82,7 @@ static void dial_finish(struct dial *dial, enum dial_status status)
 
 static void note_failure(struct dial *dial, const char *why)
 {
-    snprintf(dial->detail, sizeof(dial->detail), "%s: %s", dial->options.backend->servers[dial->current].name,
-             why);
+    snprintf(dial->detail, sizeof(dial->detail), "%s: %s", dial->current->name, why);
 }
 
 /* The current server can't be had: on to the next. */
@@ -77,7 +90,7 @@ static void try_failed(struct dial *dial, const char *why, bool server_at_fault)
 {
     note_failure(dial, why);
     if (server_at_fault)
-        backend_server_failed(&dial->options.backend->servers[dial->current], loop_now_ms());
+        backend_server_failed(dial->current, loop_now_ms());
     endpoint_reset(dial->options.server);
     dial_next(dial);
 }
@@ -130,7 +143,7 @@ enum connect_outcome { CONNECT_STARTED, CONNECT_DONE, CONNECT_BUSY, CONNECT_FAIL
 /* One connect() to the current server. errno is set for FAILED and NO_RESOURCE. */
 static enum connect_outcome connect_once(struct dial *dial)
 {
-    const struct conf_address *address = dial->options.backend->servers[dial->current].address;
+    const struct conf_address *address = &dial->current->address;
     enum connect_outcome outcome = CONNECT_DONE;
     int fd = open_stream(dial, address->addr.ss_family), saved;
 
@@ -185,40 +198,43 @@ static bool dial_current(struct dial *dial)
     return false;
 }
 
-static size_t count_untried(const struct dial *dial)
+/* Chooses the next server, which gets its share of the time that is left. false: nobody is left to try. */
+static bool choose_next(struct dial *dial)
 {
-    size_t count = 0;
+    const uint64_t now = loop_now_ms();
+    const struct balancer_request request = {
+        .tried = dial->tried, .tried_count = dial->tried_count, .now_ms = now};
+    size_t left, room = DIAL_TRIES_MAX - dial->tried_count;
 
-    for (size_t i = 0; i < dial->options.backend->server_count; i++)
-        count += !dial->tried[i];
-    return count;
+    leave_current(dial);
+    if (room == 0 || now >= dial->deadline_ms)
+        return false;
+    dial->current = backend_choose(dial->options.backend, dial->options.worker_index, &request, &left);
+    if (dial->current == NULL)
+        return false;
+    if (left > room)
+        left = room;
+    dial->tried[dial->tried_count++] = backend_server_ref(dial->current);
+    dial->try_deadline_ms = now + (dial->deadline_ms - now + left - 1) / left;
+    return true;
 }
 
 static void dial_next(struct dial *dial)
 {
-    struct backend *backend = dial->options.backend;
+    int error;
 
-    for (;;) {
-        const uint64_t now = loop_now_ms();
-        const size_t untried = count_untried(dial);
-        int error;
-
-        if (untried == 0 || now >= dial->deadline_ms) {
-            dial_finish(dial, DIAL_NO_SERVER);
-            return;
-        }
-        dial->current =
-            balancer_pick(backend->balancers[dial->options.worker_index], backend, dial->tried, now);
-        dial->tried[dial->current] = true;
-        dial->try_deadline_ms = now + (dial->deadline_ms - now + untried - 1) / untried;
+    while (choose_next(dial)) {
         if (dial_current(dial))
             return;
         /* No local port left for this destination is not the server's failure; another may still do. */
         error = errno;
         note_failure(dial, strerror(error));
         if (error != EADDRNOTAVAIL)
-            backend_server_failed(&backend->servers[dial->current], now);
+            backend_server_failed(dial->current, loop_now_ms());
     }
+    if (dial->tried_count == 0)
+        snprintf(dial->detail, sizeof(dial->detail), "%s: no server for now", dial->options.backend->name);
+    dial_finish(dial, DIAL_NO_SERVER);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -243,7 +259,7 @@ static void on_burial(struct loop_task *task)
 
 struct dial *dial_start(const struct dial_options *options)
 {
-    struct dial *dial = calloc(1, sizeof(*dial) + options->backend->server_count * sizeof(dial->tried[0]));
+    struct dial *dial = calloc(1, sizeof(*dial));
 
     if (dial == NULL)
         return NULL;
@@ -261,13 +277,23 @@ struct dial *dial_start(const struct dial_options *options)
 
 void dial_free(struct dial *dial)
 {
+    const bool over = dial != NULL && dial->state == DIAL_STATE_OVER;
+
     if (dial == NULL)
         return;
     event_del(&dial->timer);
     loop_unqueue(dial->options.loop, &dial->report);
     /* The server may have accepted by now: whoever gives up here does so after a loss, which it must see. */
-    if (dial->state != DIAL_STATE_OVER)
+    if (!over)
         endpoint_reset(dial->options.server);
     dial->state = DIAL_STATE_OVER;
+    if (dial->current != NULL && over && was_reached(dial->status))
+        backend_server_released(dial->current); /* reached, but nobody has been told */
+    else
+        leave_current(dial);
+    dial->current = NULL;
+    for (size_t i = 0; i < dial->tried_count; i++)
+        backend_server_unref(dial->tried[i]);
+    dial->tried_count = 0;
     loop_bury(dial->options.loop, &dial->burial);
 }

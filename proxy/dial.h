@@ -20,7 +20,7 @@ enum dial_status {
 
 struct dial_end {
     enum dial_status status;
-    struct backend_server *server; /* CONNECTED, LOST: backend_server_released() is now owed */
+    struct backend_server *server; /* CONNECTED, LOST, else NULL: backend_server_released() is now owed */
     const char *detail;            /* otherwise; valid within the callback */
 };
 

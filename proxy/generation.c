@@ -160,7 +160,7 @@ static bool build_backends(struct generation *generation, const struct generatio
     }
     for (; generation->backend_count < conf->backend_count; generation->backend_count++)
         if (backend_init(&generation->backends[generation->backend_count],
-                         &conf->backends[generation->backend_count], options->registry,
+                         &conf->backends[generation->backend_count], options->backends,
                          options->worker_count) == -1) {
             report_memory(problems);
             return false;

@@ -64,10 +64,11 @@ struct generation_options {
     struct conf *conf; /* taken on success */
     uint64_t number;
     unsigned worker_count;
-    struct stats_registry *registry;  /* borrowed, outlives the generation */
-    struct ticket_keys *tickets;      /* likewise; NULL: no session tickets */
-    const struct http_handler *admin; /* NULL: checking only */
-    bool require_ktls;                /* hold ktls = "require" against this kernel (not for `check`) */
+    struct stats_registry *registry;   /* borrowed, outlives the generation */
+    struct backend_registry *backends; /* likewise */
+    struct ticket_keys *tickets;       /* likewise; NULL: no session tickets */
+    const struct http_handler *admin;  /* NULL: checking only */
+    bool require_ktls;                 /* hold ktls = "require" against this kernel (not for `check`) */
 };
 
 /* NULL: problems says why, FILE:LINE and key included (a certificate that can't be read ...). */

@@ -101,12 +101,13 @@ static int make_parts(struct server *server, const struct conf *conf)
     server->mailbox = mailbox_new(server->base, server);
     server->housekeeping = event_new(server->base, -1, EV_PERSIST, on_housekeeping, server);
     server->registry = stats_registry_new(server->worker_count);
+    server->backends = backend_registry_new();
     server->tickets = ticket_keys_new();
     server->listening = listen_set_new(server->worker_count);
     server->log = log_new(0);
     if (server->workers == NULL || server->mailbox == NULL || server->housekeeping == NULL ||
-        server->registry == NULL || server->tickets == NULL || server->listening == NULL ||
-        server->log == NULL)
+        server->registry == NULL || server->backends == NULL || server->tickets == NULL ||
+        server->listening == NULL || server->log == NULL)
         return -1;
     for (unsigned i = 0; i < server->worker_count; i++) {
         server->workers[i] = worker_new(&(struct worker_options){
@@ -272,6 +273,7 @@ void server_free(struct server *server)
     log_free(server->log);
     mailbox_free(server->mailbox);
     stats_registry_free(server->registry);
+    backend_registry_free(server->backends);
     ticket_keys_free(server->tickets);
     if (server->housekeeping != NULL)
         event_free(server->housekeeping);

@@ -188,6 +188,7 @@ bool server_change_prepare(struct server *server, struct conf *conf, struct serv
         .number = server->generation != NULL ? server->generation->number + 1 : 1,
         .worker_count = server->worker_count,
         .registry = server->registry,
+        .backends = server->backends,
         .tickets = server->tickets,
         .admin = &admin,
         .require_ktls = true,

@@ -27,6 +27,7 @@ struct server {
     sigset_t old_mask;
 
     struct stats_registry *registry;
+    struct backend_registry *backends;
     struct ticket_keys *tickets;
     struct listen_set *listening;
     struct log *log;

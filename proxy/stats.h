@@ -19,5 +19,6 @@ struct listener_stats {
 /* One server of a backend, shared by all workers (atomic add, once a connection: not on the data path). */
 struct server_stats {
     _Atomic uint64_t connections_total, connections, failures;
+    _Atomic uint64_t occupied; /* connections, and those being made */
     _Atomic int up; /* 1, or 0 after the last connect failed; without health checks it is still tried */
 };

@@ -1,4 +1,4 @@
-/* See stats_registry.h. Two lists, searched by name: there are few, and only a reload searches.
+/* See stats_registry.h. A list, searched by name: there are few, and only a reload searches.
  * Refuses to know generations and how the figures are shown. */
 #include "proxy/stats_registry.h"
 
@@ -14,16 +14,9 @@ struct listener_entry {
     struct stats_listener stats;
 };
 
-struct server_entry {
-    SLIST_ENTRY(server_entry) link;
-    char *backend, *server;
-    struct server_stats stats;
-};
-
 struct stats_registry {
     unsigned worker_count;
     SLIST_HEAD(, listener_entry) listeners;
-    SLIST_HEAD(, server_entry) servers;
 };
 
 static void listener_entry_free(struct listener_entry *entry)
@@ -33,13 +26,6 @@ static void listener_entry_free(struct listener_entry *entry)
             free(entry->stats.workers[i]);
     free(entry->stats.workers);
     free(entry->stats.name);
-    free(entry);
-}
-
-static void server_entry_free(struct server_entry *entry)
-{
-    free(entry->backend);
-    free(entry->server);
     free(entry);
 }
 
@@ -55,17 +41,12 @@ struct stats_registry *stats_registry_new(unsigned worker_count)
 void stats_registry_free(struct stats_registry *registry)
 {
     struct listener_entry *listener;
-    struct server_entry *server;
 
     if (registry == NULL)
         return;
     while ((listener = SLIST_FIRST(&registry->listeners)) != NULL) {
         SLIST_REMOVE_HEAD(&registry->listeners, link);
         listener_entry_free(listener);
-    }
-    while ((server = SLIST_FIRST(&registry->servers)) != NULL) {
-        SLIST_REMOVE_HEAD(&registry->servers, link);
-        server_entry_free(server);
     }
     free(registry);
 }
@@ -107,26 +88,4 @@ const struct stats_listener *stats_registry_listener(struct stats_registry *regi
 free_entry:
     listener_entry_free(entry);
     return NULL;
-}
-
-struct server_stats *stats_registry_server(struct stats_registry *registry, const char *backend,
-                                           const char *server)
-{
-    struct server_entry *entry;
-
-    SLIST_FOREACH(entry, &registry->servers, link)
-    if (strcmp(entry->backend, backend) == 0 && strcmp(entry->server, server) == 0)
-        return &entry->stats;
-    entry = calloc(1, sizeof(*entry));
-    if (entry == NULL)
-        return NULL;
-    entry->backend = strdup(backend);
-    entry->server = strdup(server);
-    if (entry->backend == NULL || entry->server == NULL) {
-        server_entry_free(entry);
-        return NULL;
-    }
-    atomic_init(&entry->stats.up, 1);
-    SLIST_INSERT_HEAD(&registry->servers, entry, link);
-    return &entry->stats;
 }

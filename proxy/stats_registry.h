@@ -1,5 +1,5 @@
-/* Where live statistics are kept, by name, for the life of the process: a listener or server that survives a
- * reload keeps its counts, and one that comes back finds them again.
+/* Where live statistics of listeners are kept, by name, for the life of the process: a listener that survives
+ * a reload keeps its counts, and one that comes back finds them again.
  * Refuses to know generations and how the figures are shown. The main thread adds; any thread reads. */
 #pragma once
 
@@ -22,5 +22,3 @@ void stats_registry_free(struct stats_registry *registry);
 
 /* Found or made; NULL: out of memory. What is returned stays until the registry is freed. */
 const struct stats_listener *stats_registry_listener(struct stats_registry *registry, const char *name);
-struct server_stats *stats_registry_server(struct stats_registry *registry, const char *backend,
-                                           const char *server);

@@ -187,15 +187,19 @@ static void write_backends(const struct generation *generation, FILE *stream)
 
         write_help(stream, name, backend_metrics[m].type, backend_metrics[m].help);
         for (size_t i = 0; i < generation->backend_count; i++) {
-            const struct backend *backend = &generation->backends[i];
+            struct backend *backend = &generation->backends[i];
+            struct server_set *set = backend_set(backend);
 
-            for (size_t j = 0; j < backend->server_count; j++) {
+            for (size_t j = 0; j < set->count; j++) {
+                const struct backend_server *server = set->slots[j].server;
+
                 fprintf(stream, "%s{", name);
                 metrics_write_label(stream, "backend", backend->name);
                 fputc(',', stream);
-                metrics_write_label(stream, "server", backend->servers[j].name);
-                fprintf(stream, "} %" PRIu64 "\n", backend_metrics[m].value(backend->servers[j].stats));
+                metrics_write_label(stream, "server", server->name);
+                fprintf(stream, "} %" PRIu64 "\n", backend_metrics[m].value(&server->stats));
             }
+            server_set_unref(set);
         }
     }
 }

@@ -67,21 +67,23 @@ static json_t *listener_to_json(const struct generation_listener *listener)
                      count(sums.accept_paused), "directions", directions);
 }
 
-static json_t *backend_to_json(const struct backend *backend)
+static json_t *backend_to_json(struct backend *backend)
 {
+    struct server_set *set = backend_set(backend);
     json_t *servers = json_array();
 
-    for (size_t i = 0; i < backend->server_count; i++) {
-        const struct backend_server *server = &backend->servers[i];
-        const struct server_stats *stats = server->stats;
+    for (size_t i = 0; i < set->count; i++) {
+        const struct backend_server *server = set->slots[i].server;
+        const struct server_stats *stats = &server->stats;
 
         json_array_append_new(servers, json_pack("{s:s, s:s, s:b, s:o, s:o, s:o}", "name", server->name,
-                                                 "address", server->address->text, "up",
+                                                 "address", server->address.text, "up",
                                                  atomic_load_explicit(&stats->up, memory_order_relaxed) != 0,
                                                  "connections", count(relay_counter_get(&stats->connections)),
                                                  "total", count(relay_counter_get(&stats->connections_total)),
                                                  "failures", count(relay_counter_get(&stats->failures))));
     }
+    server_set_unref(set);
     return json_pack("{s:s, s:o}", "balance",
                      backend->balance == CONF_BALANCE_LEAST_CONN ? "least_conn" : "round_robin", "servers",
                      servers);

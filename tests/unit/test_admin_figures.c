@@ -20,13 +20,26 @@ struct fixture {
     struct stats_listener stats, admin_stats;
     struct generation_target targets[2];
     struct generation_listener listeners[2]; /* web, admin */
-    struct server_stats server_stats;
-    struct conf_address address;
-    struct backend_server server;
+    struct backend_registry *registry;
     struct backend backend;
     struct generation generation;
     struct admin_view view;
 };
+
+static void make_backend(struct fixture *f)
+{
+    struct conf_server server = {.name = (char *)"unix:/tmp/a\"b\\c\nd", .weight = 1};
+    const struct conf_backend conf = {.name = (char *)"app", .servers = &server, .server_count = 1};
+    struct server_stats *stats;
+
+    f->registry = backend_registry_new();
+    assert_non_null(f->registry);
+    assert_int_equal(backend_init(&f->backend, &conf, f->registry, 1), 0);
+    stats = &f->backend.newest->slots[0].server->stats;
+    stats->connections = 2;
+    stats->connections_total = 20;
+    stats->failures = 6;
+}
 
 static int setup(void **state)
 {
@@ -56,14 +69,7 @@ static int setup(void **state)
     f->worker_list[0] = &f->workers[0];
     f->worker_list[1] = &f->workers[1];
     f->stats = (struct stats_listener){.name = (char *)"web", .worker_count = 2, .workers = f->worker_list};
-    f->address.text = (char *)"127.0.0.1:9001";
-    f->server_stats.connections = 2;
-    f->server_stats.connections_total = 20;
-    f->server_stats.failures = 6;
-    f->server_stats.up = 1;
-    f->server = (struct backend_server){
-        .name = "unix:/tmp/a\"b\\c\nd", .address = &f->address, .weight = 1, .stats = &f->server_stats};
-    f->backend = (struct backend){.name = "app", .servers = &f->server, .server_count = 1};
+    make_backend(f);
     f->targets[0] =
         (struct generation_target){.kind = TARGET_PROXY, .name = "proxy:app", .backend = &f->backend};
     f->targets[1] = (struct generation_target){.kind = TARGET_ADMIN, .name = GENERATION_ADMIN};
@@ -88,6 +94,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+    struct fixture *f = *state;
+
+    backend_clear(&f->backend);
+    backend_registry_free(f->registry);
     free(*state);
     return 0;
 }
@@ -214,7 +224,7 @@ static void test_status(void **state)
     assert_int_equal(integer(json_object_get(segment, "reasons"), "passthrough"), 3);
     server = json_array_get(
         json_object_get(json_object_get(json_object_get(status, "backends"), "app"), "servers"), 0);
-    assert_string_equal(json_string_value(json_object_get(server, "address")), "127.0.0.1:9001");
+    assert_string_equal(json_string_value(json_object_get(server, "address")), "unix:/tmp/a\"b\\c\nd");
     assert_true(json_is_true(json_object_get(server, "up")));
     assert_int_equal(integer(server, "failures"), 6);
     json_decref(status);

@@ -7,34 +7,51 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "proxy/backend.h"
+#include "backend_fixture.h"
 #include "proxy/balancer.h"
 
-#define MAX 4
-
 struct fixture {
-    struct backend_server servers[MAX];
-    struct server_stats stats[MAX];
-    struct backend backend;
+    struct backend_registry *registry;
+    struct backend_shared *shared;
+    struct server_set *set;
     struct balancer *balancer;
-    bool tried[MAX];
+    struct backend_server *tried[FIXTURE_SERVERS_MAX];
+    size_t tried_count;
 };
 
 static void make(struct fixture *f, enum conf_balance balance, const unsigned *weights, size_t count)
 {
     memset(f, 0, sizeof(*f));
-    for (size_t i = 0; i < count; i++) {
-        f->servers[i].weight = weights[i];
-        f->servers[i].stats = &f->stats[i];
-    }
-    f->backend = (struct backend){.balance = balance, .servers = f->servers, .server_count = count};
-    f->balancer = balancer_new(count);
+    f->registry = backend_registry_new();
+    assert_non_null(f->registry);
+    f->shared = backend_shared_get(f->registry, "app");
+    assert_non_null(f->shared);
+    f->set = fixture_set(f->shared, 1, weights, count);
+    f->balancer = balancer_new(balance, f->set);
     assert_non_null(f->balancer);
+}
+
+static void clear(struct fixture *f)
+{
+    balancer_free(f->balancer);
+    server_set_unref(f->set);
+    backend_shared_unref(f->shared);
+    backend_registry_free(f->registry);
 }
 
 static size_t pick(struct fixture *f, uint64_t now_ms)
 {
-    return balancer_pick(f->balancer, &f->backend, f->tried, now_ms);
+    const struct balancer_request request = {
+        .tried = f->tried, .tried_count = f->tried_count, .now_ms = now_ms};
+    size_t left, chosen = balancer_pick(f->balancer, f->set, &request, &left);
+
+    assert_int_equal(left, f->set->count - f->tried_count);
+    return chosen;
+}
+
+static struct backend_server *server_of(const struct fixture *f, size_t slot)
+{
+    return f->set->slots[slot].server;
 }
 
 static void test_weights_are_mixed_smoothly(void **state)
@@ -48,7 +65,7 @@ static void test_weights_are_mixed_smoothly(void **state)
     for (int round = 0; round < 3; round++)
         for (size_t i = 0; i < 7; i++)
             assert_int_equal(pick(&f, 0), expected[i]);
-    balancer_free(f.balancer);
+    clear(&f);
 }
 
 static void test_tried_servers_are_passed_over(void **state)
@@ -60,14 +77,15 @@ static void test_tried_servers_are_passed_over(void **state)
     (void)state;
     make(&f, CONF_BALANCE_ROUND_ROBIN, weights, 3);
     for (int i = 0; i < 3; i++) {
-        const size_t server = pick(&f, 0);
+        const size_t slot = pick(&f, 0);
 
-        assert_true(server < 3);
-        assert_false(seen[server]);
-        seen[server] = f.tried[server] = true;
+        assert_true(slot < 3);
+        assert_false(seen[slot]);
+        seen[slot] = true;
+        f.tried[f.tried_count++] = server_of(&f, slot);
     }
     assert_true(pick(&f, 0) == BALANCER_NONE);
-    balancer_free(f.balancer);
+    clear(&f);
 }
 
 static void test_a_failed_server_comes_last_for_a_moment(void **state)
@@ -77,18 +95,20 @@ static void test_a_failed_server_comes_last_for_a_moment(void **state)
 
     (void)state;
     make(&f, CONF_BALANCE_ROUND_ROBIN, weights, 2);
-    backend_server_failed(&f.servers[0], 1000);
-    assert_int_equal(f.stats[0].failures, 1);
-    assert_int_equal(f.stats[0].up, 0);
+    backend_server_failed(server_of(&f, 0), 1000);
+    assert_int_equal(server_of(&f, 0)->stats.failures, 1);
+    assert_int_equal(server_of(&f, 0)->stats.up, 0);
     for (int i = 0; i < 10; i++)
         assert_int_equal(pick(&f, 1000 + BACKEND_AVOID_MS - 1), 1);
-    f.tried[1] = true; /* nobody else is left */
+    f.tried[f.tried_count++] = server_of(&f, 1); /* nobody else is left */
     assert_int_equal(pick(&f, 1000), 0);
-    f.tried[1] = false;
+    f.tried_count = 0;
     assert_int_equal(pick(&f, 1000 + BACKEND_AVOID_MS), 0);
-    backend_server_connected(&f.servers[0]);
-    assert_int_equal(f.stats[0].up, 1);
-    balancer_free(f.balancer);
+    backend_server_occupy(server_of(&f, 0));
+    backend_server_connected(server_of(&f, 0));
+    assert_int_equal(server_of(&f, 0)->stats.up, 1);
+    backend_server_released(server_of(&f, 0));
+    clear(&f);
 }
 
 static void test_least_conn_goes_by_weight(void **state)
@@ -99,18 +119,22 @@ static void test_least_conn_goes_by_weight(void **state)
     (void)state;
     make(&f, CONF_BALANCE_LEAST_CONN, weights, 2);
     for (int i = 0; i < 40; i++)
-        backend_server_connected(&f.servers[pick(&f, 0)]);
-    assert_int_equal(f.stats[0].connections, 10);
-    assert_int_equal(f.stats[1].connections, 30);
+        backend_server_occupy(server_of(&f, pick(&f, 0)));
+    assert_int_equal(server_of(&f, 0)->stats.occupied, 10);
+    assert_int_equal(server_of(&f, 1)->stats.occupied, 30);
     for (int i = 0; i < 10; i++)
-        backend_server_released(&f.servers[0]);
+        backend_server_vacate(server_of(&f, 0));
     for (int i = 0; i < 10; i++) { /* the one that has become free takes all until it is even again */
-        const size_t server = pick(&f, 0);
+        const size_t slot = pick(&f, 0);
 
-        assert_int_equal(server, 0);
-        backend_server_connected(&f.servers[server]);
+        assert_int_equal(slot, 0);
+        backend_server_occupy(server_of(&f, slot));
     }
-    balancer_free(f.balancer);
+    for (int i = 0; i < 10; i++)
+        backend_server_vacate(server_of(&f, 0));
+    for (int i = 0; i < 30; i++)
+        backend_server_vacate(server_of(&f, 1));
+    clear(&f);
 }
 
 static void test_least_conn_ties_take_turns(void **state)
@@ -126,7 +150,7 @@ static void test_least_conn_ties_take_turns(void **state)
     assert_int_equal(picked[0], 10);
     assert_int_equal(picked[1], 10);
     assert_int_equal(picked[2], 10);
-    balancer_free(f.balancer);
+    clear(&f);
 }
 
 int main(void)

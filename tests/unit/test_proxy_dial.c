@@ -26,7 +26,7 @@
 struct fixture {
     struct event_base *base;
     struct loop *loop;
-    struct stats_registry *registry;
+    struct backend_registry *registry;
     struct conf_server servers[MAX];
     struct conf_backend conf;
     struct backend backend;
@@ -44,7 +44,7 @@ static void setup(struct fixture *f)
     memset(f, 0, sizeof(*f));
     f->base = event_base_new();
     f->loop = loop_new(&(struct loop_options){.base = f->base});
-    f->registry = stats_registry_new(1);
+    f->registry = backend_registry_new();
     f->conf = (struct conf_backend){.name = (char *)"b", .servers = f->servers};
     f->endpoint.fd = f->spare = -1;
     assert_true(f->base != NULL && f->loop != NULL && f->registry != NULL);
@@ -56,8 +56,10 @@ static void teardown(struct fixture *f)
     endpoint_close(&f->endpoint);
     loop_free(f->loop);
     event_base_free(f->base);
+    if (f->server != NULL)
+        backend_server_released(f->server);
     backend_clear(&f->backend);
-    stats_registry_free(f->registry);
+    backend_registry_free(f->registry);
     for (size_t i = 0; i < f->conf.server_count; i++) {
         free(f->servers[i].name);
         conf_address_clear(&f->servers[i].address);
@@ -152,8 +154,11 @@ static void on_end(void *arg, const struct dial_end *end)
 
 static void start(struct fixture *f, uint32_t timeout_ms)
 {
-    if (f->backend.server_count == 0)
+    if (f->backend.newest == NULL)
         assert_int_equal(backend_init(&f->backend, &f->conf, f->registry, 1), 0);
+    if (f->server != NULL) /* of the dial before */
+        backend_server_released(f->server);
+    f->server = NULL;
     f->ends = 0;
     f->dial = dial_start(&(struct dial_options){.loop = f->loop,
                                                 .backend = &f->backend,
@@ -190,7 +195,7 @@ static void test_connects(void **state)
     run(&f);
     assert_int_equal(f.status, DIAL_CONNECTED);
     assert_string_equal(f.server->name, text);
-    assert_int_equal(f.server->stats->connections, 1);
+    assert_int_equal(f.server->stats.connections, 1);
     accepted = accept(listening, NULL, NULL);
     assert_true(accepted >= 0);
     assert_int_equal(send(f.endpoint.fd, "x", 1, MSG_NOSIGNAL), 1); /* the endpoint is ours, and open */
@@ -216,9 +221,9 @@ static void test_the_next_server_after_a_refusal(void **state)
     assert_true(run(&f) < 1000);
     assert_int_equal(f.status, DIAL_CONNECTED);
     assert_string_equal(f.server->name, good);
-    assert_int_equal(f.backend.servers[0].stats->failures, 1);
-    assert_int_equal(f.backend.servers[0].stats->up, 0);
-    assert_int_equal(f.backend.servers[1].stats->up, 1);
+    assert_int_equal(f.backend.newest->slots[0].server->stats.failures, 1);
+    assert_int_equal(f.backend.newest->slots[0].server->stats.up, 0);
+    assert_int_equal(f.backend.newest->slots[1].server->stats.up, 1);
     close(bound);
     close(listening);
     teardown(&f);
@@ -285,7 +290,9 @@ static void test_the_deadline_of_the_whole(void **state)
     assert_int_equal(f.status, DIAL_NO_SERVER);
     assert_non_null(strstr(f.detail, "no answer in time"));
     assert_true(took >= 280 && took < 2000);
-    assert_int_equal(f.backend.servers[0].stats->failures + f.backend.servers[1].stats->failures, 2);
+    assert_int_equal(f.backend.newest->slots[0].server->stats.failures +
+                         f.backend.newest->slots[1].server->stats.failures,
+                     2);
     close_black_hole(&holes[0]);
     close_black_hole(&holes[1]);
     teardown(&f);
@@ -356,8 +363,8 @@ static void test_no_descriptor_is_no_failure_of_the_server(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
     assert_int_equal(f.status, DIAL_NO_RESOURCE);
     assert_non_null(strstr(f.detail, strerror(EMFILE)));
-    assert_int_equal(f.backend.servers[0].stats->failures, 0);
-    assert_int_equal(f.backend.servers[0].stats->up, 1);
+    assert_int_equal(f.backend.newest->slots[0].server->stats.failures, 0);
+    assert_int_equal(f.backend.newest->slots[0].server->stats.up, 1);
     close(last);
     close(listening);
     teardown(&f);
@@ -406,8 +413,8 @@ static void test_reset_as_soon_as_connected(void **state)
     run(&f);
     assert_int_equal(f.status, DIAL_LOST);
     assert_string_equal(f.server->name, text);
-    assert_int_equal(f.server->stats->up, 1);
-    assert_int_equal(f.server->stats->failures, 0);
+    assert_int_equal(f.server->stats.up, 1);
+    assert_int_equal(f.server->stats.failures, 0);
     assert_int_equal(f.endpoint.fd, -1);
     close(listening);
     close(unused);

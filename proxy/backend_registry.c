@@ -1,0 +1,211 @@
+/* See backend_registry.h. Lists, searched by name: there are few, and only reloads and resolvers search.
+ * Refuses to know sets and how servers are reached. */
+#include "proxy/backend_registry.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct backend_registry {
+    pthread_mutex_t lock;
+    SLIST_HEAD(, backend_shared) backends;
+};
+
+struct backend_registry *backend_registry_new(void)
+{
+    struct backend_registry *registry = calloc(1, sizeof(*registry));
+
+    if (registry == NULL)
+        return NULL;
+    pthread_mutex_init(&registry->lock, NULL);
+    SLIST_INIT(&registry->backends);
+    return registry;
+}
+
+void backend_registry_free(struct backend_registry *registry)
+{
+    if (registry == NULL)
+        return;
+    pthread_mutex_destroy(&registry->lock);
+    free(registry);
+}
+
+/* Takes one off unless it is the last: that one goes under the lock, where nobody can find it meanwhile. */
+static bool unref_shared(_Atomic unsigned *references)
+{
+    unsigned count = atomic_load_explicit(references, memory_order_relaxed);
+
+    while (count > 1)
+        if (atomic_compare_exchange_weak_explicit(references, &count, count - 1, memory_order_release,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
+/* --- Backends --- */
+
+struct backend_shared *backend_shared_get(struct backend_registry *registry, const char *name)
+{
+    struct backend_shared *backend;
+
+    pthread_mutex_lock(&registry->lock);
+    SLIST_FOREACH(backend, &registry->backends, link)
+    if (strcmp(backend->name, name) == 0)
+        break;
+    if (backend != NULL) {
+        backend_shared_ref(backend);
+        goto unlock;
+    }
+    backend = calloc(1, sizeof(*backend));
+    if (backend == NULL)
+        goto unlock;
+    backend->name = strdup(name);
+    if (backend->name == NULL) {
+        free(backend);
+        backend = NULL;
+        goto unlock;
+    }
+    backend->registry = registry;
+    atomic_init(&backend->references, 1);
+    SLIST_INIT(&backend->servers);
+    SLIST_INSERT_HEAD(&registry->backends, backend, link);
+
+unlock:
+    pthread_mutex_unlock(&registry->lock);
+    return backend;
+}
+
+struct backend_shared *backend_shared_ref(struct backend_shared *backend)
+{
+    atomic_fetch_add_explicit(&backend->references, 1, memory_order_relaxed);
+    return backend;
+}
+
+void backend_shared_unref(struct backend_shared *backend)
+{
+    struct backend_registry *registry;
+
+    if (backend == NULL || unref_shared(&backend->references))
+        return;
+    registry = backend->registry;
+    pthread_mutex_lock(&registry->lock);
+    if (atomic_fetch_sub_explicit(&backend->references, 1, memory_order_acq_rel) == 1)
+        SLIST_REMOVE(&registry->backends, backend, backend_shared, link);
+    else
+        backend = NULL;
+    pthread_mutex_unlock(&registry->lock);
+    if (backend == NULL)
+        return;
+    free(backend->name);
+    free(backend);
+}
+
+/* --- Servers --- */
+
+static bool is_server(const struct backend_server *server, const char *name,
+                      const struct conf_address *address)
+{
+    return strcmp(server->name, name) == 0 && server->address.length == address->length &&
+           memcmp(&server->address.addr, &address->addr, address->length) == 0;
+}
+
+static void server_free(struct backend_server *server)
+{
+    backend_shared_unref(server->backend);
+    free(server->name);
+    free(server);
+}
+
+struct backend_server *backend_server_get(struct backend_shared *backend, const char *name,
+                                          const struct conf_address *address)
+{
+    struct backend_registry *registry = backend->registry;
+    struct backend_server *server;
+
+    pthread_mutex_lock(&registry->lock);
+    SLIST_FOREACH(server, &backend->servers, link)
+    if (is_server(server, name, address))
+        break;
+    if (server != NULL) {
+        backend_server_ref(server);
+        goto unlock;
+    }
+    server = calloc(1, sizeof(*server));
+    if (server == NULL)
+        goto unlock;
+    server->name = strdup(name);
+    if (server->name == NULL) {
+        free(server);
+        server = NULL;
+        goto unlock;
+    }
+    server->backend = backend_shared_ref(backend);
+    server->address = *address;
+    server->address.text = server->name;
+    server->address.place = (struct conf_place){0};
+    atomic_init(&server->references, 1);
+    atomic_init(&server->stats.up, 1);
+    SLIST_INSERT_HEAD(&backend->servers, server, link);
+
+unlock:
+    pthread_mutex_unlock(&registry->lock);
+    return server;
+}
+
+struct backend_server *backend_server_ref(struct backend_server *server)
+{
+    atomic_fetch_add_explicit(&server->references, 1, memory_order_relaxed);
+    return server;
+}
+
+void backend_server_unref(struct backend_server *server)
+{
+    struct backend_registry *registry;
+
+    if (server == NULL || unref_shared(&server->references))
+        return;
+    registry = server->backend->registry;
+    pthread_mutex_lock(&registry->lock);
+    if (atomic_fetch_sub_explicit(&server->references, 1, memory_order_acq_rel) == 1)
+        SLIST_REMOVE(&server->backend->servers, server, backend_server, link);
+    else
+        server = NULL;
+    pthread_mutex_unlock(&registry->lock);
+    if (server != NULL)
+        server_free(server);
+}
+
+/* --- What befalls it --- */
+
+void backend_server_occupy(struct backend_server *server)
+{
+    backend_server_ref(server);
+    atomic_fetch_add_explicit(&server->stats.occupied, 1, memory_order_relaxed);
+}
+
+void backend_server_vacate(struct backend_server *server)
+{
+    atomic_fetch_sub_explicit(&server->stats.occupied, 1, memory_order_relaxed);
+    backend_server_unref(server);
+}
+
+void backend_server_connected(struct backend_server *server)
+{
+    atomic_fetch_add_explicit(&server->stats.connections_total, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&server->stats.connections, 1, memory_order_relaxed);
+    atomic_store_explicit(&server->stats.up, 1, memory_order_relaxed);
+    atomic_store_explicit(&server->avoid_until_ms, 0, memory_order_relaxed);
+}
+
+void backend_server_failed(struct backend_server *server, uint64_t now_ms)
+{
+    atomic_fetch_add_explicit(&server->stats.failures, 1, memory_order_relaxed);
+    atomic_store_explicit(&server->stats.up, 0, memory_order_relaxed);
+    atomic_store_explicit(&server->avoid_until_ms, now_ms + BACKEND_AVOID_MS, memory_order_relaxed);
+}
+
+void backend_server_released(struct backend_server *server)
+{
+    atomic_fetch_sub_explicit(&server->stats.connections, 1, memory_order_relaxed);
+    backend_server_vacate(server);
+}

@@ -1,0 +1,66 @@
+/* The servers of all backends, by backend, name and address, for the life of the process: what is known of a
+ * server (statistics, failures) is shared by every server set that names it, so it survives a reload and a
+ * change of names. Refuses to know sets, configuration and how servers are reached. Any thread. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "conf/conf.h"
+#include "proxy/stats.h"
+
+struct backend_registry;
+
+/* One backend's name, whatever generation it is of. */
+struct backend_shared {
+    SLIST_ENTRY(backend_shared) link; /* the registry's, under its lock; so is `servers` */
+    SLIST_HEAD(, backend_server) servers;
+    struct backend_registry *registry;
+    _Atomic unsigned references;
+    char *name;
+};
+
+/* One server of it: immutable but for atomics. */
+struct backend_server {
+    SLIST_ENTRY(backend_server) link;
+    struct backend_shared *backend; /* a reference */
+    _Atomic unsigned references;
+    char *name; /* unique among a set's servers: it stands for the server in logs and metrics */
+    struct conf_address address; /* a copy; its text is the name */
+    struct server_stats stats;
+    _Atomic uint64_t avoid_until_ms; /* loop_now_ms(): after a failure others are preferred for a moment */
+};
+
+/* NULL: out of memory. */
+struct backend_registry *backend_registry_new(void);
+/* When nobody holds a reference any more. NULL: nothing. */
+void backend_registry_free(struct backend_registry *registry);
+
+/* Found or made, with a reference for the caller. NULL: out of memory. */
+struct backend_shared *backend_shared_get(struct backend_registry *registry, const char *name);
+struct backend_shared *backend_shared_ref(struct backend_shared *backend);
+void backend_shared_unref(struct backend_shared *backend); /* NULL: nothing */
+
+/* The same for a server of it. It is forgotten, with its figures, when neither a set nor a connection refers
+ * to it any more. */
+struct backend_server *backend_server_get(struct backend_shared *backend, const char *name,
+                                          const struct conf_address *address);
+struct backend_server *backend_server_ref(struct backend_server *server);
+void backend_server_unref(struct backend_server *server); /* NULL: nothing */
+
+/* How long a server that failed is tried only after the others. */
+#define BACKEND_AVOID_MS 1000u
+
+/* --- What befalls it, from any worker --- */
+
+/* A connection is about to be made: it counts as one of the server's until backend_server_released(). Takes a
+ * reference. */
+void backend_server_occupy(struct backend_server *server);
+/* It came to nothing, or has ended. Gives the reference back. */
+void backend_server_vacate(struct backend_server *server);
+/* The outcome of a connect. */
+void backend_server_connected(struct backend_server *server);
+void backend_server_failed(struct backend_server *server, uint64_t now_ms);
+/* A connection that was connected() has ended: vacates as well. */
+void backend_server_released(struct backend_server *server);
