@@ -302,8 +302,13 @@ static void conn_begin(struct conn *conn)
 
 static int start_tls(struct conn *conn)
 {
-    struct tls_conn *tls = tls_conn_new(cert_store_context(conn->listener->certs), conn->client.fd,
-                                        conn->listener->ktls != CONF_KTLS_OFF);
+    const struct tls_conn_options options = {
+        .ctx = cert_store_context(conn->listener->certs),
+        .fd = conn->client.fd,
+        .role = TLS_ACCEPT,
+        .ktls_wanted = conn->listener->ktls != CONF_KTLS_OFF,
+    };
+    struct tls_conn *tls = tls_conn_new(&options);
 
     if (tls == NULL)
         return -1;

@@ -207,7 +207,8 @@ static void try_cipher(const struct identity *identity, enum probe_version versi
     if (server_ctx == NULL || client_ctx == NULL || probe_tcp_pair(trial.pair) == -1)
         goto free_contexts;
     trial.client = SSL_new(client_ctx);
-    trial.server = tls_conn_new(server_ctx, trial.pair[1], true);
+    trial.server =
+        tls_conn_new(&(struct tls_conn_options){.ctx = server_ctx, .fd = trial.pair[1], .ktls_wanted = true});
     if (trial.client != NULL && trial.server != NULL && SSL_set_fd(trial.client, trial.pair[0]) == 1)
         try_connection(&trial, out);
     tls_conn_free(trial.server);

@@ -45,18 +45,21 @@ static void on_message(int write_p, int version, int content_type, const void *b
         tls->rekey_asked = true;
 }
 
-struct tls_conn *tls_conn_new(SSL_CTX *ctx, int fd, bool ktls_wanted)
+struct tls_conn *tls_conn_new(const struct tls_conn_options *options)
 {
     struct tls_conn *tls = calloc(1, sizeof(*tls));
     if (tls == NULL)
         return NULL;
-    tls->ktls_wanted = ktls_wanted;
-    tls->ssl = SSL_new(ctx);
-    if (tls->ssl == NULL || SSL_set_fd(tls->ssl, fd) != 1) {
+    tls->ktls_wanted = options->ktls_wanted;
+    tls->ssl = SSL_new(options->ctx);
+    if (tls->ssl == NULL || SSL_set_fd(tls->ssl, options->fd) != 1) {
         tls_conn_free(tls);
         return NULL;
     }
-    SSL_set_accept_state(tls->ssl);
+    if (options->role == TLS_CONNECT)
+        SSL_set_connect_state(tls->ssl);
+    else
+        SSL_set_accept_state(tls->ssl);
     SSL_set_mode(tls->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE);
     /* Otherwise one SSL_read goes through as many KeyUpdates as the peer cares to send. */
     SSL_clear_mode(tls->ssl, SSL_MODE_AUTO_RETRY);
@@ -71,6 +74,11 @@ void tls_conn_free(struct tls_conn *tls)
         return;
     SSL_free(tls->ssl);
     free(tls);
+}
+
+SSL *tls_conn_ssl(struct tls_conn *tls)
+{
+    return tls->ssl;
 }
 
 static void note_error(struct tls_conn *tls, const char *text)

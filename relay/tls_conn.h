@@ -22,11 +22,27 @@ enum tls_status {
     TLS_BROKEN,     /* protocol error or reset; tls_conn_error() says which */
 };
 
-/* A server-side connection on fd (borrowed, connected, non-blocking). Takes a reference to ctx. ktls_wanted
- * tells whether the configuration wants kTLS: it only decides the reason told (ktls_off against ktls_kernel);
- * the context carries SSL_OP_ENABLE_KTLS or not. NULL: out of memory. */
-struct tls_conn *tls_conn_new(SSL_CTX *ctx, int fd, bool ktls_wanted);
+enum tls_role {
+    TLS_ACCEPT,  /* we are the TLS server */
+    TLS_CONNECT, /* we are the TLS client */
+};
+
+struct tls_conn_options {
+    SSL_CTX *ctx; /* a reference is taken; of the role's kind */
+    int fd;       /* borrowed, connected, non-blocking */
+    enum tls_role role;
+    /* Whether the configuration wants kTLS. It only decides the reason told (ktls_off against ktls_kernel):
+     * the context carries SSL_OP_ENABLE_KTLS or not. */
+    bool ktls_wanted;
+};
+
+/* NULL: out of memory. */
+struct tls_conn *tls_conn_new(const struct tls_conn_options *options);
 void tls_conn_free(struct tls_conn *tls); /* does not close fd, sends nothing */
+
+/* For the owner, who knows names and sessions: to set before the handshake what it is to say and check, and
+ * to ask afterwards what it came to. Nobody else reads or writes through it. Borrowed. */
+SSL *tls_conn_ssl(struct tls_conn *tls);
 
 enum tls_status tls_conn_handshake(struct tls_conn *tls);
 

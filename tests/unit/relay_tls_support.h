@@ -133,7 +133,8 @@ static inline struct tls_conn *tls_pair_open(struct tls_client *client, int clie
 {
     signal(SIGPIPE, SIG_IGN);
     SSL_CTX *ctx = tls_server_context(options);
-    struct tls_conn *tls = tls_conn_new(ctx, server_fd, options->ktls);
+    struct tls_conn *tls =
+        tls_conn_new(&(struct tls_conn_options){.ctx = ctx, .fd = server_fd, .ktls_wanted = options->ktls});
     SSL_CTX_free(ctx);
     assert_non_null(tls);
     assert_string_equal(tls_conn_version(tls), "");

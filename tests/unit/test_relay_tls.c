@@ -125,6 +125,69 @@ static enum tls_status read_all(struct pair *pair, uint64_t *received)
     }
 }
 
+/* Sends through whichever of the two writes, user space or kernel, and reads it at the other end. */
+static void say(struct tls_conn *from, int fd, struct tls_conn *to, const char *text)
+{
+    char got[64];
+    size_t size = strlen(text), n = 0;
+    if (tls_conn_ktls_tx(from))
+        n = (size_t)send(fd, text, size, MSG_NOSIGNAL);
+    else
+        assert_int_equal(tls_conn_write(from, text, size, &n), TLS_DONE);
+    assert_int_equal(n, size);
+    uint64_t deadline = test_now_ms() + TEST_DEADLINE_MS;
+    while (tls_conn_read(to, got, sizeof(got), &n) != TLS_DONE)
+        assert_true(test_now_ms() < deadline);
+    assert_int_equal(n, size);
+    assert_memory_equal(got, text, size);
+}
+
+/* The connecting side is the same object: two of them talk to each other, to the end. */
+static void both_roles(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TLS_VARIANTS; i++) {
+        int fds[2];
+        tcp_pair(fds, 0);
+        SSL_CTX *client_ctx = SSL_CTX_new(TLS_client_method());
+        SSL_CTX *server_ctx = tls_server_context(&tls_variants[i]);
+        assert_int_equal(SSL_CTX_set_max_proto_version(client_ctx, tls_variants[i].version), 1);
+        if (tls_variants[i].ktls)
+            SSL_CTX_set_options(client_ctx, SSL_OP_ENABLE_KTLS);
+        struct tls_conn_options options = {
+            .ctx = client_ctx, .fd = fds[0], .role = TLS_CONNECT, .ktls_wanted = tls_variants[i].ktls};
+        struct tls_conn *client = tls_conn_new(&options);
+        options.ctx = server_ctx, options.fd = fds[1], options.role = TLS_ACCEPT;
+        struct tls_conn *server = tls_conn_new(&options);
+        SSL_CTX_free(client_ctx);
+        SSL_CTX_free(server_ctx);
+        assert_true(client != NULL && server != NULL);
+        assert_int_equal(SSL_set_tlsext_host_name(tls_conn_ssl(client), "localhost"), 1);
+        uint64_t deadline = test_now_ms() + TEST_DEADLINE_MS;
+        enum tls_status at_client, at_server;
+        do {
+            assert_true(test_now_ms() < deadline);
+            at_client = tls_conn_handshake(client);
+            at_server = tls_conn_handshake(server);
+            assert_true(at_client <= TLS_WANT_WRITE && at_server <= TLS_WANT_WRITE);
+        } while (at_client != TLS_DONE || at_server != TLS_DONE);
+        assert_string_equal(tls_conn_sni(server), "localhost");
+        assert_string_equal(tls_conn_cipher(client), tls_conn_cipher(server));
+        assert_int_equal(tls_conn_ktls_tx(client), expect_ktls_tx(&tls_variants[i]));
+        say(client, fds[0], server, "a question");
+        say(server, fds[1], client, "an answer");
+        say(client, fds[0], server, "thanks");
+        assert_int_equal(tls_conn_close_notify(client), TLS_DONE);
+        uint64_t received = 0;
+        struct pair at = {.tls = server};
+        assert_int_equal(read_all(&at, &received), TLS_CLOSED);
+        tls_conn_free(client);
+        tls_conn_free(server);
+        close(fds[0]);
+        close(fds[1]);
+    }
+}
+
 static void the_end_of_the_stream(void **state)
 {
     (void)state;
@@ -306,15 +369,11 @@ static void storm_of_key_updates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(handshakes),
-        cmocka_unit_test(retried_writes_may_move),
-        cmocka_unit_test(the_end_of_the_stream),
-        cmocka_unit_test(errors_of_others),
-        cmocka_unit_test(close_notify_once),
-        cmocka_unit_test(bytes_left_inside),
-        cmocka_unit_test(key_update_asked_for),
-        cmocka_unit_test(honest_key_updates),
-        cmocka_unit_test(storm_of_key_updates),
+        cmocka_unit_test(handshakes),         cmocka_unit_test(retried_writes_may_move),
+        cmocka_unit_test(both_roles),         cmocka_unit_test(the_end_of_the_stream),
+        cmocka_unit_test(errors_of_others),   cmocka_unit_test(close_notify_once),
+        cmocka_unit_test(bytes_left_inside),  cmocka_unit_test(key_update_asked_for),
+        cmocka_unit_test(honest_key_updates), cmocka_unit_test(storm_of_key_updates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
