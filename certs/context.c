@@ -4,19 +4,10 @@
 #include "certs/context.h"
 
 #include <openssl/ssl.h>
-#include <string.h>
+#include <stdint.h>
 
+#include "certs/policy.h"
 #include "certs/tickets.h"
-
-/* AES-128 first: its margin is ample and it is the cheapest per byte where there is AES-NI, in OpenSSL and in
- * the kernel alike (10 rounds against 14). SSL_OP_PRIORITIZE_CHACHA yields to a client whose own first choice
- * is ChaCha20: it has no AES in hardware. */
-#define TLS13_SUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
-#define TLS12_SUITES                                             \
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:" \
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:" \
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-#define GROUPS "X25519:P-256:P-384"
 
 /* One per handshake: a client with several connections gets one on each, and a resumption brings the next.
  * More would only add records to every handshake. */
@@ -25,20 +16,18 @@
 /* A key opens tickets for two more periods after it last sealed one. */
 #define SESSION_SECONDS (2 * TICKET_ROTATE_SECONDS)
 
-/* A client that offers protocols but not this one means another service: RFC 7301 3.2 wants it told so. */
+/* The server's preference counts. A client that offers protocols but none of these means another service: RFC
+ * 7301 3.2 wants it told so. */
 static int on_alpn(SSL *ssl, const unsigned char **selected, unsigned char *selected_length,
                    const unsigned char *offered, unsigned int offered_length, void *arg)
 {
-    static const unsigned char http[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
-    (void)ssl, (void)arg;
-    for (unsigned int at = 0; at < offered_length; at += 1u + offered[at]) {
-        if (offered_length - at >= sizeof(http) && memcmp(offered + at, http, sizeof(http)) == 0) {
-            *selected = offered + at + 1;
-            *selected_length = offered[at];
-            return SSL_TLSEXT_ERR_OK;
-        }
-    }
-    return SSL_TLSEXT_ERR_ALERT_FATAL;
+    const struct context_alpn *alpn = arg;
+    unsigned char *found = NULL;
+    (void)ssl;
+    int result = SSL_select_next_proto(&found, selected_length, alpn->wire, (unsigned)alpn->size, offered,
+                                       offered_length);
+    *selected = found;
+    return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 static int set_tickets(SSL_CTX *ctx, struct ticket_keys *tickets)
@@ -55,8 +44,13 @@ static int set_tickets(SSL_CTX *ctx, struct ticket_keys *tickets)
 
 static void set_options(SSL_CTX *ctx, const struct cert_store_options *options)
 {
-    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_options(ctx,
+                        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    /* Yields to a client whose own first choice is ChaCha20: it has no AES in hardware. An order of the
+     * operator's is kept to. */
+    if (options->policy.suite_count == 0) {
+        SSL_CTX_set_options(ctx, SSL_OP_PRIORITIZE_CHACHA);
+    }
     /* A FIN without close_notify must not pass for an end. */
     SSL_CTX_clear_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
     if (options->ktls) {
@@ -73,25 +67,21 @@ static void set_options(SSL_CTX *ctx, const struct cert_store_options *options)
     SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
 }
 
-SSL_CTX *cert_context_new(const struct cert_store_options *options, const unsigned char *identity,
-                          size_t identity_size)
+SSL_CTX *cert_context_new(const struct context_parts *parts)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL) {
         return NULL;
     }
-    set_options(ctx, options);
-    if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
-        SSL_CTX_set_cipher_list(ctx, TLS12_SUITES) != 1 || SSL_CTX_set_ciphersuites(ctx, TLS13_SUITES) != 1 ||
-        SSL_CTX_set1_groups_list(ctx, GROUPS) != 1 || SSL_CTX_set_max_early_data(ctx, 0) != 1 ||
-        SSL_CTX_set_session_id_context(ctx, identity, (unsigned int)identity_size) != 1 ||
-        set_tickets(ctx, options->tickets) == -1) {
+    set_options(ctx, parts->options);
+    if (cert_policy_apply(&parts->options->policy, ctx) == -1 || SSL_CTX_set_max_early_data(ctx, 0) != 1 ||
+        SSL_CTX_set_session_id_context(ctx, parts->identity, (unsigned int)parts->identity_size) != 1 ||
+        set_tickets(ctx, parts->options->tickets) == -1) {
         SSL_CTX_free(ctx);
         return NULL;
     }
-    if (options->http_alpn) {
-        SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+    if (parts->alpn != NULL && parts->alpn->size > 0) {
+        SSL_CTX_set_alpn_select_cb(ctx, on_alpn, (void *)(uintptr_t)parts->alpn);
     }
     return ctx;
 }

@@ -49,6 +49,7 @@ struct cert_store {
     struct set_context *contexts;
     size_t context_count, context_capacity;
     SSL_CTX *fallback; /* borrowed from contexts: where connections begin, and stay without a known SNI */
+    struct context_alpn alpn;
     unsigned char identity[SHA256_DIGEST_LENGTH];
 };
 
@@ -278,7 +279,10 @@ static SSL_CTX *set_context(struct cert_store *store, const struct cert_store_op
         return NULL;
     }
     store->contexts = contexts;
-    SSL_CTX *ctx = cert_context_new(options, store->identity, sizeof(store->identity));
+    SSL_CTX *ctx = cert_context_new(&(struct context_parts){.options = options,
+                                                            .identity = store->identity,
+                                                            .identity_size = sizeof(store->identity),
+                                                            .alpn = &store->alpn});
     if (ctx == NULL) {
         const char *reason = ERR_reason_error_string(ERR_peek_last_error());
         fail(error, CERT_FAULT_SYSTEM, 0, "OpenSSL", reason != NULL ? reason : "out of memory");
@@ -338,6 +342,15 @@ static int choose_fallback(struct cert_store *store, const struct cert_store_opt
     return store->fallback != NULL ? 0 : -1;
 }
 
+static int collect_protocols(struct cert_store *store, const struct cert_store_options *options)
+{
+    static char http[] = "http/1.1";
+    char *const http_only[] = {http};
+    return cert_policy_alpn(options->http_alpn ? http_only : options->policy.alpn,
+                            options->http_alpn ? 1 : options->policy.alpn_count, &store->alpn.wire,
+                            &store->alpn.size);
+}
+
 static int build(struct cert_store *store, const struct cert_store_options *options, struct cert_error *error)
 {
     store->pairs = calloc(options->count, sizeof(*store->pairs));
@@ -361,7 +374,7 @@ static int build(struct cert_store *store, const struct cert_store_options *opti
         }
         qsort(store->names, store->name_count, sizeof(store->names[0]), by_name_then_file);
     }
-    if (make_identity(store) == -1) {
+    if (make_identity(store) == -1 || collect_protocols(store, options) == -1) {
         return out_of_memory(error, 0);
     }
     return merge_names(store, options, error) == -1 ? -1 : choose_fallback(store, options, first, error);
@@ -408,6 +421,7 @@ void cert_store_unref(struct cert_store *store)
     for (size_t i = 0; i < store->pair_count; i++) {
         cert_pair_clear(&store->pairs[i]);
     }
+    free(store->alpn.wire);
     free(store->contexts);
     free(store->names);
     free(store->pairs);

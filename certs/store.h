@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "certs/policy.h"
+
 struct cert_store;
 struct ticket_keys; /* tickets.h */
 
@@ -19,7 +21,8 @@ struct cert_store_options {
     const struct cert_files *files; /* the first is the default, for clients without (known) SNI */
     size_t count;
     bool ktls;                   /* SSL_OP_ENABLE_KTLS */
-    bool http_alpn;              /* offer "http/1.1"; otherwise no ALPN is selected */
+    struct cert_policy policy;   /* its alpn: in order of preference; none: no protocol is selected */
+    bool http_alpn;              /* "http/1.1" alone, whatever the policy says */
     struct ticket_keys *tickets; /* borrowed, shared by all stores of the process; NULL: no tickets */
 };
 
@@ -40,9 +43,9 @@ void cert_store_unref(struct cert_store *store);
  * name, its key readable by everyone); "" if nothing. */
 const char *cert_store_warning(const struct cert_store *store, size_t index);
 
-/* The context for new server-side connections: TLS 1.2 and 1.3, AEAD suites only, no renegotiation, the
- * certificate chosen by SNI (exact name, then wildcard, then the default). Certificates for one name whose
- * keys are of different types stand side by side, and the client's signature algorithms choose; of two of one
- * type the first counts. Names are those of the SAN; the common name where there is none. Borrowed; the store
- * outlives every connection made from it. */
+/* The context for new server-side connections: what the policy says, no renegotiation, the certificate chosen
+ * by SNI (exact name, then wildcard, then the default). Certificates for one name whose keys are of different
+ * types stand side by side, and the client's signature algorithms choose; of two of one type the first
+ * counts. Names are those of the SAN; the common name where there is none. Borrowed; the store outlives every
+ * connection made from it. */
 SSL_CTX *cert_store_context(const struct cert_store *store);

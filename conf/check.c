@@ -64,6 +64,11 @@ static void check_addresses(const struct conf *conf, struct conf_problems *probl
 void check_conf(const struct conf *conf, struct conf_problems *problems)
 {
     /* An element that isn't a group has no name, and was reported. */
+    for (size_t i = 0; i < conf->tls_count; i++) {
+        if (conf->tls[i].name != NULL) {
+            check_tls(&conf->tls[i], problems);
+        }
+    }
     for (size_t i = 0; i < conf->backend_count; i++) {
         if (conf->backends[i].name != NULL) {
             check_backend(&conf->backends[i], problems);

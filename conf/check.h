@@ -7,6 +7,10 @@
 
 void check_backend(const struct conf_backend *backend, struct conf_problems *problems);
 void check_files(const struct conf_files *files, struct conf_problems *problems);
+void check_tls(const struct conf_tls *tls, struct conf_problems *problems);
+/* owner: where its keys stand, "tls.main". */
+void check_tls_policy(const char *owner, const struct conf_tls_policy *policy,
+                      struct conf_problems *problems);
 void check_listener(const struct conf_listener *listener, struct conf_problems *problems);
 
 /* A problem of listeners.NAME.KEY; key NULL: of the listener as a whole. */

@@ -92,6 +92,25 @@ static void check_mode_of_tls(const struct conf_listener *listener, struct conf_
     }
 }
 
+/* Files are served over HTTP/1.1, so a client must be able to settle on it. */
+static void check_alpn_of_files(const struct conf_listener *listener, struct conf_problems *problems)
+{
+    const struct conf_tls_policy *policy = listener->tls != NULL ? &listener->tls->policy : NULL;
+    if (policy == NULL || policy->alpn_count == 0 || listener->files_place.line == 0) {
+        return;
+    }
+    for (size_t i = 0; i < policy->alpn_count; i++) {
+        if (strcmp(policy->alpn[i], "http/1.1") == 0) {
+            return;
+        }
+    }
+    check_add_listener(
+        problems, listener->tls_place, listener, "tls",
+        "files are served over \"http/1.1\", which tls.%s.alpn leaves out: add it there, or name "
+        "another block under `tls`",
+        listener->tls->name);
+}
+
 void check_listener(const struct conf_listener *listener, struct conf_problems *problems)
 {
     if (strcmp(listener->name, "admin") == 0) {
@@ -99,6 +118,7 @@ void check_listener(const struct conf_listener *listener, struct conf_problems *
                            "the name is taken by the listener of `admin`: choose another");
     }
     check_target(listener, problems);
+    check_alpn_of_files(listener, problems);
     bool one_target = (listener->proxy_place.line != 0) != (listener->files_place.line != 0);
     if (one_target && check_mode_of_target(listener, problems)) {
         check_mode_of_tls(listener, problems);

@@ -53,6 +53,19 @@ struct conf_timeouts { /* milliseconds, all finite and > 0 */
 
 enum conf_ktls { CONF_KTLS_AUTO, CONF_KTLS_OFF, CONF_KTLS_REQUIRE };
 
+/* What one side of TLS is ready to speak. Places have line 0 where the key isn't given. */
+enum conf_tls_version { CONF_TLS_1_2, CONF_TLS_1_3 };
+struct conf_tls_policy {
+    enum conf_tls_version min_version, max_version;
+    char **suites, **groups, **alpn; /* in order of preference; none: the defaults, and no ALPN */
+    size_t suite_count, group_count, alpn_count;
+    struct conf_place min_version_place, max_version_place, suites_place, groups_place, alpn_place;
+};
+/* TLS 1.2 names its suites by key exchange and signature too. */
+enum conf_tls_version conf_tls_suite_version(const char *suite);
+/* Whether a connection can come to speak this version: in its range, and with a suite of it. */
+bool conf_tls_speaks(const struct conf_tls_policy *policy, enum conf_tls_version version);
+
 struct conf_cert {
     char *cert, *key; /* paths, made absolute against the file that names them */
     struct conf_place place, cert_place, key_place;
@@ -63,6 +76,7 @@ struct conf_tls {
     struct conf_cert *certs;
     size_t cert_count; /* at least one */
     enum conf_ktls ktls;
+    struct conf_tls_policy policy;
 };
 
 struct conf_server {

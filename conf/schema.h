@@ -68,7 +68,7 @@ extern const struct schema_section schema_root;
 const struct schema_key *schema_find(const struct schema_section *section, const char *name);
 
 /* What a value of this key looks like: "a duration", "one of "auto", "off"". Written into text. */
-#define SCHEMA_EXPECTED_MAX 256
+#define SCHEMA_EXPECTED_MAX 512
 void schema_describe(const struct schema_key *key, char text[SCHEMA_EXPECTED_MAX]);
 
 /* The reference manual: one Markdown table a section. */

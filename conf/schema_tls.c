@@ -1,9 +1,20 @@
 /* The keys of tls.NAME. */
-#include "conf/schema_sections.h"
+#include "conf/schema_tls.h"
 
 /* A choice is stored as its index: the list follows its enum. */
-static const char *const ktls_choices[] = {"auto", "off", "require", NULL};
-_Static_assert(COUNT(ktls_choices) - 2 == CONF_KTLS_REQUIRE, "ktls");
+const char *const schema_ktls_choices[] = {"auto", "off", "require", NULL};
+_Static_assert(COUNT(schema_ktls_choices) - 2 == CONF_KTLS_REQUIRE, "ktls");
+const char *const schema_tls_versions[] = {"1.2", "1.3", NULL};
+_Static_assert(COUNT(schema_tls_versions) - 2 == CONF_TLS_1_3, "versions");
+
+/* All of OpenSSL's that are forward secret and authenticate what they encrypt; by its names for them. The
+ * kernel's TLS takes no other either. */
+const char *const schema_tls_suites[] = {"TLS_AES_128_GCM_SHA256",       "TLS_AES_256_GCM_SHA384",
+                                         "TLS_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256",
+                                         "ECDHE-RSA-AES128-GCM-SHA256",  "ECDHE-ECDSA-AES256-GCM-SHA384",
+                                         "ECDHE-RSA-AES256-GCM-SHA384",  "ECDHE-ECDSA-CHACHA20-POLY1305",
+                                         "ECDHE-RSA-CHACHA20-POLY1305",  NULL};
+const char *const schema_tls_groups[] = {"X25519", "P-256", "P-384", "P-521", "X448", NULL};
 
 static const struct schema_key cert_keys[] = {
     {
@@ -52,9 +63,20 @@ static const struct schema_key tls_keys[] = {
         .help = "Whether the kernel encrypts: wherever it can, never, or else the connection is refused",
         .example = "\"require\"",
         .fallback = "auto",
-        .choices = ktls_choices,
+        .choices = schema_ktls_choices,
         .offset = offsetof(struct conf_tls, ktls),
         .place_offset = offsetof(struct conf_tls, ktls_place),
+    },
+    TLS_POLICY_KEYS(struct conf_tls),
+    {
+        .name = "alpn",
+        .type = SCHEMA_STRINGS,
+        .help = "Protocols to choose from by ALPN, in this order of preference; a client that offers others "
+                "only is refused. Without it a proxy leaves the question open. Files are `http/1.1` always",
+        .example = "[ \"h2\", \"http/1.1\" ]",
+        .offset = offsetof(struct conf_tls, policy.alpn),
+        .count_offset = offsetof(struct conf_tls, policy.alpn_count),
+        .place_offset = offsetof(struct conf_tls, policy.alpn_place),
     },
 };
 const struct schema_section schema_tls = {

@@ -8,6 +8,7 @@
 #include "proxy/conn.h"
 #include "relay/endpoint.h"
 #include "relay/loop.h"
+#include "relay/tls_facts.h"
 
 struct dial;
 struct http_conn;
@@ -27,8 +28,7 @@ enum conn_state {
 /* What the handshake came to, kept apart from the TLS object: a loss frees that before the record is written.
  */
 struct conn_tls {
-    const char *version, *cipher; /* OpenSSL's own constants */
-    char sni[256];
+    struct tls_facts facts;
     uint64_t handshake_rx, handshake_tx;
 };
 

@@ -23,9 +23,7 @@ int conn_keep_tls(struct conn *conn)
     conn->tls = malloc(sizeof(*conn->tls));
     if (conn->tls == NULL)
         return -1;
-    conn->tls->version = tls_conn_version(tls);
-    conn->tls->cipher = tls_conn_cipher(tls);
-    set_text(conn->tls->sni, sizeof(conn->tls->sni), tls_conn_sni(tls));
+    tls_conn_facts(tls, &conn->tls->facts);
     conn->tls->handshake_rx = tls_conn_handshake_rx(tls);
     conn->tls->handshake_tx = tls_conn_handshake_tx(tls);
     return 0;
@@ -34,9 +32,7 @@ int conn_keep_tls(struct conn *conn)
 static void fill_tls(const struct conn_tls *tls, struct report *report)
 {
     report->has_tls = true;
-    set_text(report->tls_version, sizeof(report->tls_version), tls->version);
-    set_text(report->tls_cipher, sizeof(report->tls_cipher), tls->cipher);
-    set_text(report->tls_sni, sizeof(report->tls_sni), tls->sni);
+    report->tls = tls->facts;
     report->directions[SESSION_TO_SERVER].head_bytes = tls->handshake_rx;
     report->directions[SESSION_TO_CLIENT].head_bytes = tls->handshake_tx;
 }

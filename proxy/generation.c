@@ -9,6 +9,7 @@
 
 #include "certs/store.h"
 #include "proxy/http/files.h"
+#include "proxy/tls_settings.h"
 #include "relay/tls_conn.h"
 
 enum store_kind { STORE_STREAM, STORE_HTTP };
@@ -27,50 +28,6 @@ static void report_memory(struct conf_problems *problems)
 }
 
 /* --- Certificates --- */
-
-static void report_cert(const struct conf_tls *tls, const struct cert_error *error,
-                        struct conf_problems *problems)
-{
-    const struct conf_cert *cert = &tls->certs[error->index];
-    struct conf_place place = cert->cert_place;
-    const char *field = "cert";
-    char key[256];
-
-    if (error->fault == CERT_FAULT_KEY || error->fault == CERT_FAULT_MISMATCH) {
-        place = cert->key_place;
-        field = "key";
-    }
-    if (place.line == 0)
-        place = cert->place;
-    snprintf(key, sizeof(key), "tls.%s.certs[%zu].%s", tls->name, error->index, field);
-    conf_problem_add(problems, place, key, "%s", error->text);
-}
-
-static struct cert_store *build_store(const struct conf_tls *tls, enum store_kind kind,
-                                      const struct generation_options *options,
-                                      struct conf_problems *problems)
-{
-    struct cert_files *files = calloc(tls->cert_count, sizeof(*files));
-    struct cert_error error = {0};
-    struct cert_store *store;
-
-    if (files == NULL) {
-        report_memory(problems);
-        return NULL;
-    }
-    for (size_t i = 0; i < tls->cert_count; i++)
-        files[i] = (struct cert_files){.cert = tls->certs[i].cert, .key = tls->certs[i].key};
-    store = cert_store_new(&(struct cert_store_options){.files = files,
-                                                        .count = tls->cert_count,
-                                                        .ktls = tls->ktls != CONF_KTLS_OFF,
-                                                        .http_alpn = kind == STORE_HTTP,
-                                                        .tickets = options->tickets},
-                           &error);
-    free(files);
-    if (store == NULL)
-        report_cert(tls, &error, problems);
-    return store;
-}
 
 static enum store_kind store_kind_of(const struct conf_listener *listener)
 {
@@ -110,10 +67,12 @@ static bool build_stores(struct generation *generation, const struct generation_
             good = false;
         }
         if (stream)
-            generation->stores[2 * i + STORE_STREAM] = build_store(tls, STORE_STREAM, options, problems);
+            generation->stores[2 * i + STORE_STREAM] =
+                tls_settings_store(tls, false, options->tickets, problems);
         /* The same files twice: a problem with them is told once. */
         if (http && (!stream || generation->stores[2 * i + STORE_STREAM] != NULL))
-            generation->stores[2 * i + STORE_HTTP] = build_store(tls, STORE_HTTP, options, problems);
+            generation->stores[2 * i + STORE_HTTP] =
+                tls_settings_store(tls, true, options->tickets, problems);
         if (generation->stores[2 * i + (http ? STORE_HTTP : STORE_STREAM)] == NULL)
             good = false;
     }

@@ -38,13 +38,39 @@ static void add_side(struct sides *sides, const struct plan_side *side)
     sides->items[sides->count++] = *side;
 }
 
-/* What the client's end can be under this TLS version, over all its ciphers. */
-static struct sides tls_sides(const struct probe_ktls ciphers[PROBE_CIPHER_COUNT], enum conf_ktls wanted,
-                              bool transmit)
+/* Whether a suite with this cipher is among those configured for the version. */
+static bool speaks_cipher(const struct conf_tls_policy *policy, enum probe_version version,
+                          enum probe_cipher cipher)
 {
+    static const char *const marks[PROBE_CIPHER_COUNT][PROBE_VERSION_COUNT] = {
+        [PROBE_AES128_GCM] = {"AES128-GCM", "AES_128_GCM"},
+        [PROBE_AES256_GCM] = {"AES256-GCM", "AES_256_GCM"},
+        [PROBE_CHACHA20_POLY1305] = {"CHACHA20", "CHACHA20"},
+    };
+    const enum conf_tls_version wanted = version == PROBE_TLS13 ? CONF_TLS_1_3 : CONF_TLS_1_2;
+
+    for (size_t i = 0; i < policy->suite_count; i++) {
+        if (conf_tls_suite_version(policy->suites[i]) == wanted &&
+            strstr(policy->suites[i], marks[cipher][version]) != NULL)
+            return true;
+    }
+    return policy->suite_count == 0;
+}
+
+/* One end that speaks TLS, as configured. */
+struct tls_end {
+    const struct probe *probe;
+    const struct conf_tls_policy *policy;
+    enum conf_ktls ktls;
+};
+
+/* What that end can be under this TLS version, over all its ciphers. */
+static struct sides tls_sides(const struct tls_end *end, enum probe_version version, bool transmit)
+{
+    const struct probe_ktls *ciphers = end->probe->ktls[version];
     struct sides sides = {.count = 0};
 
-    if (wanted == CONF_KTLS_OFF) {
+    if (end->ktls == CONF_KTLS_OFF) {
         add_side(&sides, &(struct plan_side){PLAN_SOCKET, RELAY_CRYPTO_USER, RELAY_REASON_KTLS_OFF});
         return sides;
     }
@@ -52,7 +78,7 @@ static struct sides tls_sides(const struct probe_ktls ciphers[PROBE_CIPHER_COUNT
         const struct probe_ktls *ktls = &ciphers[cipher];
         struct plan_side side = {.kind = PLAN_SOCKET, .crypto = RELAY_CRYPTO_KTLS};
 
-        if (!ktls->handshake)
+        if (!ktls->handshake || !speaks_cipher(end->policy, version, (enum probe_cipher)cipher))
             continue;
         if (transmit ? !ktls->tx : !ktls->rx) {
             side.crypto = RELAY_CRYPTO_USER;
@@ -230,10 +256,11 @@ json_t *plan_report_build(const struct conf *conf, const struct probe *probe)
             continue;
         }
         for (int version = 0; version < PROBE_VERSION_COUNT; version++) {
-            struct sides tx = tls_sides(probe->ktls[version], listener->tls->ktls, true);
-            struct sides rx = tls_sides(probe->ktls[version], listener->tls->ktls, false);
+            const struct tls_end end = {probe, &listener->tls->policy, listener->tls->ktls};
+            struct sides tx = tls_sides(&end, version, true), rx = tls_sides(&end, version, false);
 
-            report_listener(report, listener, probe_version_name(version), &tx, &rx);
+            if (conf_tls_speaks(end.policy, version == PROBE_TLS13 ? CONF_TLS_1_3 : CONF_TLS_1_2))
+                report_listener(report, listener, probe_version_name(version), &tx, &rx);
         }
     }
     return report;

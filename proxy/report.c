@@ -101,12 +101,22 @@ static json_t *direction_to_json(const struct flow_report *flow)
                      "head_bytes", (json_int_t)flow->head_bytes, "segments", segments);
 }
 
-static json_t *tls_to_json(const struct report *report)
+/* peer: what the name in the peer's certificate is called. */
+static json_t *tls_to_json(const struct tls_facts *facts, const char *peer)
 {
-    if (!report->has_tls)
-        return json_null();
-    return json_pack("{s:s, s:s, s:o}", "version", report->tls_version, "cipher", report->tls_cipher, "sni",
-                     text_to_json(report->tls_sni));
+    json_t *object = json_pack("{s:s, s:s, s:o, s:b}", "version", facts->version, "cipher", facts->cipher,
+                               "sni", text_to_json(facts->sni), "resumed", facts->resumed);
+    int failed = 0;
+
+    if (facts->alpn[0] != '\0')
+        failed |= json_object_set_new(object, "alpn", json_string(facts->alpn));
+    if (facts->peer_name[0] != '\0')
+        failed |= json_object_set_new(object, peer, json_string(facts->peer_name));
+    if (failed != 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
 }
 
 json_t *report_to_json(const struct report *report)
@@ -131,7 +141,8 @@ json_t *report_to_json(const struct report *report)
     failed |= json_object_set_new(root, "outcome", json_string(report_outcome_name(report->outcome)));
     if (report->detail[0] != '\0')
         failed |= json_object_set_new(root, "detail", text_to_json(report->detail));
-    failed |= json_object_set_new(root, "tls", tls_to_json(report));
+    failed |= json_object_set_new(root, "tls",
+                                  report->has_tls ? tls_to_json(&report->tls, "client_name") : json_null());
     failed |= json_object_set_new(
         root, "directions",
         json_pack("{s:o, s:o}", "to_client", direction_to_json(&report->directions[SESSION_TO_CLIENT]),

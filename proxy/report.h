@@ -10,6 +10,7 @@
 
 #include "relay/flow.h"
 #include "relay/session.h"
+#include "relay/tls_facts.h"
 
 enum report_closed_by { CLOSED_BY_CLIENT, CLOSED_BY_SERVER, CLOSED_BY_SLUICE };
 
@@ -41,7 +42,7 @@ struct report {
     enum report_outcome outcome;
     char detail[160]; /* a word or sentence on the outcome; "" none */
     bool has_tls;
-    char tls_version[16], tls_cipher[64], tls_sni[256];
+    struct tls_facts tls;
     struct flow_report directions[2]; /* by enum session_direction */
 };
 

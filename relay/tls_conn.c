@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "relay/tls_facts.h"
+
 /* KeyUpdates in a row with no payload between them. A peer that rekeys honestly does so every 2^24 records; a
  * storm spun HAProxy into its watchdog (#3450). */
 #define KEY_UPDATES_MAX 16
@@ -234,6 +236,11 @@ enum relay_reason tls_conn_rx_reason(const struct tls_conn *tls)
         OPENSSL_version_minor() < 2)
         return RELAY_REASON_KTLS_RX_TLS13;
     return cipher_reason(tls);
+}
+
+void tls_conn_facts(const struct tls_conn *tls, struct tls_facts *facts)
+{
+    tls_facts_read(tls->ssl, facts);
 }
 
 const char *tls_conn_version(const struct tls_conn *tls)

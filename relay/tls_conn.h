@@ -68,6 +68,10 @@ bool tls_conn_ktls_rx(const struct tls_conn *tls);
 enum relay_reason tls_conn_tx_reason(const struct tls_conn *tls);
 enum relay_reason tls_conn_rx_reason(const struct tls_conn *tls);
 
+/* After the handshake: all of it at once. */
+struct tls_facts;
+void tls_conn_facts(const struct tls_conn *tls, struct tls_facts *facts);
+
 /* For logs; "" before the handshake. Valid as long as the connection. */
 const char *tls_conn_version(const struct tls_conn *tls); /* "TLSv1.2", "TLSv1.3" */
 const char *tls_conn_cipher(const struct tls_conn *tls);  /* the IANA name, TLS_AES_128_GCM_SHA256 */

@@ -147,7 +147,9 @@ struct client_recipe {
     const char *ciphers;     /* TLS 1.2 */
     const char *suites;      /* TLS 1.3 */
     const char *signatures;
-    SSL_SESSION *session; /* to resume; borrowed */
+    const char *groups;
+    const char *cert, *key; /* files of a client certificate */
+    SSL_SESSION *session;   /* to resume; borrowed */
 };
 
 struct handshake {
@@ -189,6 +191,9 @@ static inline void client_configure(struct handshake *handshake, const struct cl
     assert_true(recipe->ciphers == NULL || SSL_CTX_set_cipher_list(ctx, recipe->ciphers) == 1);
     assert_true(recipe->suites == NULL || SSL_CTX_set_ciphersuites(ctx, recipe->suites) == 1);
     assert_true(recipe->signatures == NULL || SSL_CTX_set1_sigalgs_list(ctx, recipe->signatures) == 1);
+    assert_true(recipe->groups == NULL || SSL_CTX_set1_groups_list(ctx, recipe->groups) == 1);
+    assert_true(recipe->cert == NULL || SSL_CTX_use_certificate_chain_file(ctx, recipe->cert) == 1);
+    assert_true(recipe->key == NULL || SSL_CTX_use_PrivateKey_file(ctx, recipe->key, SSL_FILETYPE_PEM) == 1);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(ctx, on_new_session);
     handshake->client = SSL_new(ctx);

@@ -13,7 +13,7 @@
 
 static struct conf_backend backend = {.name = (char *)"app"};
 static struct conf_files files = {.name = (char *)"media"};
-static struct conf_tls tls = {.name = (char *)"main"};
+static struct conf_tls tls = {.name = (char *)"main", .policy.max_version = CONF_TLS_1_3};
 
 static struct conf_listener proxy_listener(void)
 {
@@ -215,6 +215,34 @@ static void test_tls_with_ktls(void **state)
     json_decref(report);
 }
 
+/* What the configuration excludes isn't told of: here, all but ChaCha20 under TLS 1.3. */
+static void test_only_what_is_spoken(void **state)
+{
+    static char suite[] = "TLS_CHACHA20_POLY1305_SHA256";
+    static char *suites[] = {suite};
+    struct conf_listener listener = files_listener();
+    struct probe probe = ktls_host();
+    json_t *report;
+    const json_t *entry;
+    size_t index;
+
+    (void)state;
+    tls.ktls = CONF_KTLS_AUTO;
+    tls.policy.suites = suites;
+    tls.policy.suite_count = 1;
+    listener.tls = &tls;
+    report = build(&listener, &probe);
+    tls.policy.suite_count = 0;
+    assert_true(json_array_size(report) > 0);
+    json_array_foreach(report, index, entry)
+    {
+        assert_true(equal(entry, "tls_version", "TLSv1.3"));
+        assert_false(equal(entry, "sink_crypto", "ktls"));
+        assert_true(has(entry, "reasons", "ktls_cipher"));
+    }
+    json_decref(report);
+}
+
 static void test_tls_proxy_directions_differ(void **state)
 {
     struct conf_listener listener = proxy_listener();
@@ -305,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_forced_files),
         cmocka_unit_test(test_tls_without_ktls),
         cmocka_unit_test(test_tls_with_ktls),
+        cmocka_unit_test(test_only_what_is_spoken),
         cmocka_unit_test(test_tls_proxy_directions_differ),
         cmocka_unit_test(test_ktls_off_and_require),
         cmocka_unit_test(test_require_zero_copy),

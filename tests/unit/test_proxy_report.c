@@ -76,16 +76,20 @@ static void test_what_is_optional(void **state)
     snprintf(report.request, sizeof(report.request), "GET / HTTP/1.1");
     report.status = 404;
     report.has_tls = true;
-    snprintf(report.tls_version, sizeof(report.tls_version), "TLSv1.3");
-    snprintf(report.tls_cipher, sizeof(report.tls_cipher), "TLS_AES_128_GCM_SHA256");
-    snprintf(report.tls_sni, sizeof(report.tls_sni), "localhost");
+    report.tls = (struct tls_facts){.version = "TLSv1.3",
+                                    .cipher = "TLS_AES_128_GCM_SHA256",
+                                    .sni = "localhost",
+                                    .alpn = "h2",
+                                    .peer_name = "Ann",
+                                    .resumed = true};
     report.outcome = OUTCOME_TIMEOUT;
     snprintf(report.detail, sizeof(report.detail), "idle");
     text = render(&report);
     assert_non_null(strstr(text, "\"request\":\"GET / HTTP/1.1\",\"status\":404,\"duration_ms\""));
     assert_non_null(strstr(text,
                            "\"outcome\":\"timeout\",\"detail\":\"idle\",\"tls\":{\"version\":\"TLSv1.3\","
-                           "\"cipher\":\"TLS_AES_128_GCM_SHA256\",\"sni\":\"localhost\"}"));
+                           "\"cipher\":\"TLS_AES_128_GCM_SHA256\",\"sni\":\"localhost\",\"resumed\":true,"
+                           "\"alpn\":\"h2\",\"client_name\":\"Ann\"}"));
     free(text);
     report.outcome = OUTCOME_OPEN; /* nobody has closed it yet */
     text = render(&report);

@@ -1,0 +1,88 @@
+/* conf: what is wrong with the keys of TLS together, with its exact line, key and remedy. */
+#include "conf_fixture.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define CERTS "certs = ( { cert = \"c\"; key = \"k\"; } ); "
+#define TLS(keys) FIXTURE_BASE "tls = { main = { " CERTS "\n" keys " }; };"
+
+#define ALL_SUITES                                                                               \
+    "\"TLS_AES_128_GCM_SHA256\", \"TLS_AES_256_GCM_SHA384\", \"TLS_CHACHA20_POLY1305_SHA256\", " \
+    "\"ECDHE-ECDSA-AES128-GCM-SHA256\", \"ECDHE-RSA-AES128-GCM-SHA256\", "                       \
+    "\"ECDHE-ECDSA-AES256-GCM-SHA384\", "                                                        \
+    "\"ECDHE-RSA-AES256-GCM-SHA384\", \"ECDHE-ECDSA-CHACHA20-POLY1305\", \"ECDHE-RSA-CHACHA20-POLY1305\""
+
+static const struct fixture_case policy[] = {
+    {TLS("min_version = \"1.1\";"),
+     "test.conf:3: tls.main.min_version: \"1.1\" is not one of \"1.2\", \"1.3\": did "
+     "you mean \"1.2\"?\n"},
+    {TLS("min_version = \"1.3\"; max_version = \"1.2\";"),
+     "test.conf:3: tls.main.max_version: min_version \"1.3\" is above max_version \"1.2\", so no version is "
+     "left: "
+     "raise the one or lower the other\n"},
+    {TLS("suites = [ \"TLS_AES_128_GCM_SHA265\" ];"),
+     "test.conf:3: tls.main.suites[0]: \"TLS_AES_128_GCM_SHA265\" is unknown: expected a list of any "
+     "of " ALL_SUITES ": did you mean \"TLS_AES_128_GCM_SHA256\"?\n"},
+    {TLS("min_version = \"1.3\";\nsuites = [ \"TLS_AES_128_GCM_SHA256\", \"ECDHE-RSA-AES128-GCM-SHA256\" ];"),
+     "test.conf:4: tls.main.suites[1]: \"ECDHE-RSA-AES128-GCM-SHA256\" is of TLS 1.2, which min_version = "
+     "\"1.3\" "
+     "excludes: delete one of the two\n"},
+    {TLS("max_version = \"1.2\";\nsuites = [ \"TLS_AES_128_GCM_SHA256\", \"ECDHE-RSA-AES128-GCM-SHA256\" ];"),
+     "test.conf:4: tls.main.suites[0]: \"TLS_AES_128_GCM_SHA256\" is of TLS 1.3, which max_version = \"1.2\" "
+     "excludes: delete one of the two\n"},
+    {TLS("min_version = \"1.2\";\nsuites = [ \"TLS_AES_128_GCM_SHA256\" ];"),
+     "test.conf:3: tls.main.min_version: \"1.2\" has no suite in `suites`: add one of TLS 1.2 there, or "
+     "raise "
+     "this\n"},
+    {TLS("max_version = \"1.3\";\nsuites = [ \"ECDHE-RSA-AES128-GCM-SHA256\" ];"),
+     "test.conf:3: tls.main.max_version: \"1.3\" has no suite in `suites`: add one of TLS 1.3 there, or "
+     "lower "
+     "this\n"},
+    {TLS("groups = [ \"P-265\" ];"), "test.conf:3: tls.main.groups[0]: \"P-265\" is unknown: expected a list "
+                                     "of any of \"X25519\", \"P-256\", "
+                                     "\"P-384\", \"P-521\", \"X448\": did you mean \"P-256\"?\n"},
+    {TLS("groups = [ \"P-256\",\n\"X448\", \"P-256\" ]; alpn = [ \"h2\", \"h2\" ];"),
+     "test.conf:3: tls.main.groups[2]: \"P-256\" stands there twice: delete one\n"
+     "test.conf:4: tls.main.alpn[1]: \"h2\" stands there twice: delete one\n"},
+    {"tls = { main = { " CERTS "alpn = [ \"h2\" ]; }; }; files = { f = { root = \"/\"; }; };\n"
+     "listeners = { l = { address = \":0\"; files = \"f\";\ntls = \"main\"; }; };",
+     "test.conf:3: listeners.l.tls: files are served over \"http/1.1\", which tls.main.alpn leaves out: add "
+     "it "
+     "there, or name another block under `tls`\n"},
+};
+
+static void test_policy(void **state)
+{
+    (void)state;
+    fixture_check(policy, COUNT(policy), NULL);
+}
+
+static void test_what_is_spoken(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool tls12, tls13;
+    } cases[] = {
+        {TLS(""), true, true},
+        {TLS("min_version = \"1.3\";"), false, true},
+        {TLS("max_version = \"1.2\";"), true, false},
+        {TLS("suites = [ \"TLS_AES_128_GCM_SHA256\" ];"), false, true},
+        {TLS("suites = [ \"ECDHE-RSA-AES128-GCM-SHA256\" ];"), true, false},
+        {TLS("suites = [ \"ECDHE-RSA-AES128-GCM-SHA256\", \"TLS_AES_128_GCM_SHA256\" ];"), true, true},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct conf *conf = fixture_good(cases[i].text, NULL);
+        assert_int_equal(conf_tls_speaks(&conf->tls[0].policy, CONF_TLS_1_2), cases[i].tls12);
+        assert_int_equal(conf_tls_speaks(&conf->tls[0].policy, CONF_TLS_1_3), cases[i].tls13);
+        conf_free(conf);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_policy),
+        cmocka_unit_test(test_what_is_spoken),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
