@@ -166,6 +166,14 @@ def test_usage_errors(arguments):
     assert done.stderr and not done.stdout
 
 
+@pytest.mark.parametrize("command", ["http", "tcp", "modes", "peers"])
+def test_help(command):
+    for option in ("--help", "-h"):
+        done = run_load(command, option)
+        assert done.returncode == 0 and not done.stderr
+        assert done.stdout.startswith(f"usage: sluice-load {command} ")
+
+
 @pytest.fixture
 def tls_server(file_server, big_root, certs):
     return file_server(big_root, tls={"main": certs.tls()}, listener={"tls": "main"})

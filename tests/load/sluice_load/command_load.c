@@ -58,7 +58,8 @@ enum {
         {"ca", required_argument, NULL, OPTION_CA},                                                         \
         {"ciphersuite", required_argument, NULL, OPTION_CIPHERSUITE},                                       \
         {"cpus", required_argument, NULL, OPTION_CPUS}, {"drain", required_argument, NULL, OPTION_DRAIN},   \
-        {"file", required_argument, NULL, OPTION_FILE}, {"html", required_argument, NULL, OPTION_HTML},     \
+        {"file", required_argument, NULL, OPTION_FILE}, {"help", no_argument, NULL, 'h'},                   \
+        {"html", required_argument, NULL, OPTION_HTML},                                                     \
         {"json", no_argument, NULL, OPTION_JSON}, {"no-keepalive", no_argument, NULL, OPTION_NO_KEEPALIVE}, \
         {"pid", required_argument, NULL, OPTION_PID}, {"quiet", no_argument, NULL, OPTION_QUIET},           \
         {"resume", no_argument, NULL, OPTION_RESUME}, {"sha256", required_argument, NULL, OPTION_SHA256},   \

@@ -2,6 +2,8 @@
  * Refuses to know which calls they are. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,21 +21,46 @@ struct measure_syscalls {
     size_t count;
 };
 
+#define TRACEPOINT "events/raw_syscalls/sys_enter/id"
+
+/* The tracing file system, opened without a place in anybody's tree: it goes when the descriptor does. perf
+ * mounts it for good where it isn't. Takes root. */
+static int mount_tracefs(void)
+{
+    int context = (int)syscall(SYS_fsopen, "tracefs", FSOPEN_CLOEXEC), mount = -1;
+
+    if (context == -1)
+        return -1;
+    if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        mount = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
+    close(context);
+    return mount;
+}
+
+static int read_tracepoint_id(int root)
+{
+    int fd = root != -1 ? openat(root, TRACEPOINT, O_RDONLY | O_CLOEXEC) : -1, id = -1;
+    FILE *file = fd != -1 ? fdopen(fd, "r") : NULL;
+
+    if (file != NULL && fscanf(file, "%d", &id) != 1)
+        id = -1;
+    if (file != NULL)
+        fclose(file);
+    else if (fd != -1)
+        close(fd);
+    if (root != -1)
+        close(root);
+    return id;
+}
+
 static int tracepoint_id(void)
 {
-    static const char *const paths[] = {"/sys/kernel/tracing/events/raw_syscalls/sys_enter/id",
-                                        "/sys/kernel/debug/tracing/events/raw_syscalls/sys_enter/id"};
+    static const char *const roots[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
     int id = -1;
 
-    for (size_t i = 0; i < 2 && id == -1; i++) {
-        FILE *file = fopen(paths[i], "re");
-
-        if (file != NULL && fscanf(file, "%d", &id) != 1)
-            id = -1;
-        if (file != NULL)
-            fclose(file);
-    }
-    return id;
+    for (size_t i = 0; i < 2 && id == -1; i++)
+        id = read_tracepoint_id(open(roots[i], O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return id != -1 ? id : read_tracepoint_id(mount_tracefs());
 }
 
 static int count_thread(int tracepoint, pid_t tid)
