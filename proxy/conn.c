@@ -190,6 +190,7 @@ static void start_http(struct conn *conn)
         .loop = worker_loop(conn->worker),
         .client = &conn->client,
         .handler = conn->target->handler,
+        .open_files = worker_open_files(conn->worker),
         .policy = conn->listener->policy,
         .counters = {&conn->stats->directions[0], &conn->stats->directions[1]},
         .header_ms = conn->listener->timeouts.header_ms,

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "proxy/conn.h"
+#include "proxy/http/open_files.h"
 #include "proxy/listen_set.h"
 #include "proxy/worker_internal.h"
 
@@ -39,6 +40,8 @@ static enum accept_result on_refused(struct listener *listener, int error)
     default:
         break;
     }
+    if (error == EMFILE && open_files_clear(worker_open_files(listener->worker)))
+        return ACCEPT_LOST; /* try again */
     if (is_admin(listener) && error == EMFILE && worker_free_reserve(listener->worker, WORKER_RESERVE_ADMIN))
         return ACCEPT_LOST; /* try again, with the descriptor just freed */
     relay_counter_add(&listener->runtime->stats->workers[worker_index(listener->worker)]->accept_paused, 1);

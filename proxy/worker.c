@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "proxy/conn.h"
 #include "proxy/conn_internal.h"
+#include "proxy/http/open_files.h"
 #include "proxy/listener.h"
 #include "proxy/mailbox.h"
 #include "proxy/server.h"
@@ -24,6 +26,16 @@ static void on_resume(evutil_socket_t fd, short what, void *arg);
 static int open_reserve(void)
 {
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* A small part of the descriptors that this process may have: connections need them more. */
+static size_t open_files_max(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+        return 0;
+    return limit.rlim_cur / 64 < WORKER_OPEN_FILES ? (size_t)(limit.rlim_cur / 64) : WORKER_OPEN_FILES;
 }
 
 struct worker *worker_new(const struct worker_options *options)
@@ -49,8 +61,10 @@ struct worker *worker_new(const struct worker_options *options)
         goto free_worker;
     worker->loop = loop_new(&(struct loop_options){.base = worker->base, .pipe_size = options->pipe_size});
     worker->mailbox = mailbox_new(worker->base, worker);
+    worker->open_files = open_files_new(worker->base, open_files_max());
     worker->resume = evtimer_new(worker->base, on_resume, worker);
-    if (worker->loop != NULL && worker->mailbox != NULL && worker->resume != NULL)
+    if (worker->loop != NULL && worker->mailbox != NULL && worker->resume != NULL &&
+        worker->open_files != NULL)
         return worker;
 
 free_worker:
@@ -64,6 +78,7 @@ void worker_free(struct worker *worker)
     if (worker == NULL)
         return;
     mailbox_free(worker->mailbox);
+    open_files_free(worker->open_files);
     if (worker->resume != NULL)
         event_free(worker->resume);
     loop_free(worker->loop);
@@ -257,6 +272,11 @@ bool worker_free_reserve(struct worker *worker, enum worker_reserve reserve)
     close(worker->reserves[reserve]);
     worker->reserves[reserve] = -1;
     return true;
+}
+
+struct open_files *worker_open_files(struct worker *worker)
+{
+    return worker->open_files;
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *arg)

@@ -6,6 +6,7 @@
 #include "proxy/worker.h"
 
 struct conn;
+struct open_files;
 
 void worker_add_conn(struct worker *worker, struct conn *conn);
 /* Also resumes accepting and, when it was the last one, ends a drain. */
@@ -17,6 +18,10 @@ enum worker_reserve { WORKER_RESERVE_DIAL, WORKER_RESERVE_ADMIN };
 #define WORKER_RESERVE_COUNT 2
 /* Closes that reserve so that its number can be used. false: it has been used already. */
 bool worker_free_reserve(struct worker *worker, enum worker_reserve reserve);
+
+/* For the handlers of HTTP. On EMFILE it is the first to give way. */
+struct open_files *worker_open_files(struct worker *worker);
+#define WORKER_OPEN_FILES 512 /* at most: a second's worth of what is asked for again and again */
 
 /* Stops accepting on every listener but admin's, until a connection ends or WORKER_PAUSE_MS have passed. */
 void worker_pause_accepting(struct worker *worker, const char *why);

@@ -18,6 +18,7 @@ struct worker {
     struct event_base *base;
     struct loop *loop;
     struct mailbox *mailbox;
+    struct open_files *open_files;
 
     /* The thread's own from here on. */
     struct generation *generation;

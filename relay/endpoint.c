@@ -23,6 +23,8 @@ static void on_edge(evutil_socket_t fd, short what, void *arg)
         ep->readable = true;
     if (what & EV_WRITE)
         ep->writable = true;
+    if (what & EV_CLOSED)
+        ep->saw_fin = ep->readable = true;
     /* libevent reports EPOLLERR and EPOLLHUP as readable and writable at once, and so looks any edge of a
      * socket that happens to be both. */
     if ((what & (EV_READ | EV_WRITE)) == (EV_READ | EV_WRITE))
@@ -40,8 +42,8 @@ int endpoint_open_socket(struct endpoint *ep, struct loop *loop, int fd)
      * in the stream (RFC 6093): without this it would be lost on the way. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
-    if (event_assign(&ep->event, loop->base, fd, EV_ET | EV_READ | EV_WRITE | EV_PERSIST, on_edge, ep) ==
-            -1 ||
+    if (event_assign(&ep->event, loop->base, fd, EV_ET | EV_READ | EV_WRITE | EV_CLOSED | EV_PERSIST, on_edge,
+                     ep) == -1 ||
         event_add(&ep->event, NULL) == -1) {
         ep->fd = -1;
         return -1;
@@ -123,6 +125,12 @@ static enum io_status read_socket(struct endpoint *ep, void *buffer, size_t size
         return IO_BROKEN;
     ep->readable = false;
     return IO_AGAIN;
+}
+
+void endpoint_read_short(struct endpoint *ep)
+{
+    if (ep->kind == ENDPOINT_SOCKET && !ep->saw_fin)
+        ep->readable = false;
 }
 
 static enum io_status read_file(struct endpoint *ep, void *buffer, size_t size, size_t *n)
@@ -241,7 +249,7 @@ void endpoint_close(struct endpoint *ep)
         ep->tls = NULL;
         ep->kind = ENDPOINT_SOCKET;
     }
-    if (ep->fd != -1)
+    if (ep->fd != -1 && !ep->borrowed)
         close(ep->fd);
     ep->fd = -1;
     ep->readable = ep->writable = false;

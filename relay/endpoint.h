@@ -35,7 +35,7 @@ typedef bool endpoint_fill_fn(void *arg, uint64_t offset, size_t length);
 
 struct endpoint {
     enum endpoint_kind kind;
-    int fd; /* owned; -1 once closed, and for memory */
+    int fd; /* owned, unless borrowed; -1 once closed, and for memory */
     struct loop *loop;
 
     /* SOCKET and TLS */
@@ -45,6 +45,7 @@ struct endpoint {
     bool readable, writable; /* set by edges, cleared by IO_AGAIN; both true at the start */
     bool read_wants_write;   /* TLS: SSL_read is waiting for the socket to be writable */
     bool write_wants_read;
+    bool saw_fin;                /* an edge told that the peer will send no more than what is in the socket */
     bool wide;                   /* its send buffer was enlarged for bulk (move_sendfile.c) */
     bool suspect;                /* an edge that may be an error: see endpoint_check */
     struct tls_conn *tls;        /* owned */
@@ -54,6 +55,7 @@ struct endpoint {
     uint64_t offset, end;
     const uint8_t *data;
     bool not_regular;
+    bool borrowed; /* FILE: fd is not closed with it */
     endpoint_fill_fn *fill;
     void *fill_arg;
 };
@@ -103,6 +105,11 @@ void endpoint_on_ready(struct endpoint *ep, void (*on_ready)(void *arg), void *a
 enum io_status endpoint_read(struct endpoint *ep, void *buffer, size_t size, size_t *n);
 /* more: MSG_MORE, only when a body follows at once (kernel.md 2: otherwise held back 200 ms). */
 enum io_status endpoint_write(struct endpoint *ep, const void *data, size_t size, bool more, size_t *n);
+
+/* The last read of a plain socket filled less than its buffer, so it is empty until the next edge: saves the
+ * read that would say IO_AGAIN. Only for who writes to the peer next: an edge that was a reset as well as
+ * data (they look alike, see on_edge) then shows there. */
+void endpoint_read_short(struct endpoint *ep);
 
 /* Ends the sink's stream after everything was written: SHUT_WR, or close_notify on TLS (SHUT_WR there would
  * cut off what kTLS still holds). IO_OK, IO_AGAIN or IO_BROKEN. */

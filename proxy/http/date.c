@@ -32,6 +32,21 @@ static int days_of_month(int64_t year, int month)
     return month == 1 && is_leap(year) ? 29 : days[month];
 }
 
+static char *put_text(char *at, const char *text, size_t size)
+{
+    memcpy(at, text, size);
+    return at + size;
+}
+
+static char *put_number(char *at, int number, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--) {
+        at[i] = (char)('0' + number % 10);
+        number /= 10;
+    }
+    return at + digits;
+}
+
 void http_date_format(int64_t seconds, char out[HTTP_DATE_SIZE])
 {
     if (seconds < YEAR_0)
@@ -50,9 +65,13 @@ void http_date_format(int64_t seconds, char out[HTTP_DATE_SIZE])
         day -= days_of_month(year, month);
         month++;
     }
-    snprintf(out, HTTP_DATE_SIZE, "%.3s, %02u %s %04u %02u:%02u:%02u GMT", day_names[weekday],
-             (unsigned)(day + 1) % 100, month_names[month], (unsigned)year % 10000,
-             (unsigned)(second / 3600) % 100, (unsigned)(second / 60 % 60), (unsigned)(second % 60));
+    char *at = put_text(out, day_names[weekday], 3);
+    at = put_number(put_text(at, ", ", 2), day + 1, 2);
+    at = put_text(put_text(put_text(at, " ", 1), month_names[month], 3), " ", 1);
+    at = put_number(put_text(put_number(at, (int)year, 4), " ", 1), second / 3600, 2);
+    at = put_number(put_text(at, ":", 1), second / 60 % 60, 2);
+    at = put_number(put_text(at, ":", 1), second % 60, 2);
+    memcpy(at, " GMT", 5);
 }
 
 /* What is left of the text while it is matched. */

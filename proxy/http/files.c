@@ -12,12 +12,14 @@
 #include <unistd.h>
 
 #include "proxy/http/mime.h"
+#include "proxy/http/open_files.h"
 #include "proxy/http/request.h"
 
 /* EAGAIN from openat2 means that something was renamed during the look-up of a ".." inside a link. */
 #define OPEN_RETRIES 8
 
 struct http_files {
+    uint64_t id; /* for open_files; root_fd may stand for another directory after a reload */
     int root_fd;
     struct http_opener opener;
     char **index;
@@ -130,10 +132,12 @@ static void respond_redirect(struct answer *answer)
     free(line);
 }
 
-static void respond_file(struct answer *answer, int fd, const struct stat *stat)
+/* Takes the file. */
+static void respond_file(struct answer *answer, int fd, const struct stat *stat, struct open_file *open)
 {
     const struct http_file file = {
         .fd = fd,
+        .open = open,
         .size = (uint64_t)stat->st_size,
         .mtime = stat->st_mtim.tv_sec,
         .inode = stat->st_ino,
@@ -144,10 +148,17 @@ static void respond_file(struct answer *answer, int fd, const struct stat *stat)
     http_respond_file(release(answer), &file);
 }
 
+static void on_found(struct answer *answer, int fd, const struct stat *stat, struct open_file *open);
+
 static void open_path(struct answer *answer)
 {
     const struct http_files *files = answer->files;
-    files->opener.open(files->opener.arg, &answer->opening);
+    struct open_files *cache = http_exchange_open_files(answer->exchange);
+    struct open_file *open = cache ? open_files_get(cache, files->id, answer->path) : NULL;
+    if (open)
+        on_found(answer, open->fd, &open->stat, open);
+    else
+        files->opener.open(files->opener.arg, &answer->opening);
 }
 
 /* Puts the next index name behind the directory's path. false: there is none left. */
@@ -173,24 +184,45 @@ static void on_directory(struct answer *answer)
         http_respond_status(release(answer), 403, NULL);
 }
 
+/* Takes the file; open: NULL, or the reference that holds fd. */
+static void on_found(struct answer *answer, int fd, const struct stat *stat, struct open_file *open)
+{
+    bool is_index = answer->next_index > 0;
+    if (S_ISREG(stat->st_mode) && (is_index || !answer->target->is_directory)) {
+        respond_file(answer, fd, stat, open);
+        return;
+    }
+    mode_t type = stat->st_mode & S_IFMT;
+    if (open)
+        open_file_unref(open);
+    else
+        close(fd);
+    if (type == S_IFDIR) {
+        on_directory(answer);
+    } else {
+        /* "file/" names a directory that isn't there; anything else is no file to serve. */
+        http_respond_status(release(answer), type == S_IFREG ? 404 : 403, NULL);
+    }
+}
+
 static void on_opened(struct http_opening *opening, int error, int fd, const struct stat *stat)
 {
     struct answer *answer = (struct answer *)opening;
-    bool is_index = answer->next_index > 0;
-    if (is_index && error == ENOENT) {
+    struct open_files *cache = http_exchange_open_files(answer->exchange);
+    if (answer->next_index > 0 && error == ENOENT) {
         on_directory(answer);
     } else if (error) {
-        http_respond_status(release(answer), status_of_error(error), NULL);
-    } else if (S_ISREG(stat->st_mode) && (is_index || !answer->target->is_directory)) {
-        respond_file(answer, fd, stat);
+        /* Descriptors that are kept for later go first. */
+        if ((error == EMFILE || error == ENFILE) && cache && open_files_clear(cache))
+            open_path(answer);
+        else
+            http_respond_status(release(answer), status_of_error(error), NULL);
     } else {
-        close(fd);
-        if (S_ISDIR(stat->st_mode)) {
-            on_directory(answer);
-        } else {
-            /* "file/" names a directory that isn't there; anything else is no file to serve. */
-            http_respond_status(release(answer), S_ISREG(stat->st_mode) ? 404 : 403, NULL);
-        }
+        /* What is neither file nor directory is not kept: holding it open may mean something to it. */
+        bool keep = cache && (S_ISREG(stat->st_mode) || S_ISDIR(stat->st_mode));
+        struct open_file *open =
+            keep ? open_files_put(cache, answer->files->id, answer->path, fd, stat) : NULL;
+        on_found(answer, fd, stat, open);
     }
 }
 
@@ -247,9 +279,11 @@ static bool copy_index(struct http_files *files, const struct http_files_options
 
 struct http_files *http_files_new(const struct http_files_options *options)
 {
+    static _Atomic uint64_t last_id;
     struct http_files *files = calloc(1, sizeof(*files));
     if (!files)
         return NULL;
+    files->id = ++last_id;
     files->opener = options->opener ? *options->opener : http_opener_direct;
     files->root_fd = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (files->root_fd == -1 || !copy_index(files, options)) {

@@ -25,10 +25,14 @@ struct http_handler {
     void *arg;
 };
 
+struct open_file;
+struct open_files;
+
 struct http_file {
-    int fd;        /* taken */
-    uint64_t size; /* of the whole file */
-    int64_t mtime; /* seconds */
+    int fd;                 /* taken, unless open has it */
+    struct open_file *open; /* NULL, or a reference, taken */
+    uint64_t size;          /* of the whole file */
+    int64_t mtime;          /* seconds */
     uint64_t inode, mtime_ns;
     bool is_regular;
     const char *content_type; /* static, charset included */
@@ -45,6 +49,8 @@ void http_respond_status(struct http_exchange *exchange, int status, const char 
 /* For the handler's own state between handle and its answer. */
 void http_exchange_set_data(struct http_exchange *exchange, void *data);
 void *http_exchange_data(const struct http_exchange *exchange);
+/* The worker's, NULL: none. */
+struct open_files *http_exchange_open_files(const struct http_exchange *exchange);
 
 enum http_end { HTTP_END_CLOSED, HTTP_END_RESET, HTTP_END_TIMEOUT };
 
@@ -52,6 +58,7 @@ struct http_conn_options {
     struct loop *loop;
     struct endpoint *client; /* borrowed; handshake done; on_ready is taken over */
     struct http_handler handler;
+    struct open_files *open_files; /* for the handler; borrowed; may be NULL */
     struct relay_policy policy;
     struct relay_counters *counters[2];
     /* Template, borrowed for as long as the connection: listener, client, target and TLS stand in each

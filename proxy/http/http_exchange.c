@@ -12,6 +12,7 @@
 
 #include "proxy/http/conditional.h"
 #include "proxy/http/date.h"
+#include "proxy/http/open_files.h"
 #include "proxy/http/range.h"
 
 #define ETAG_SIZE 56 /* three 64-bit numbers in hexadecimal, hyphens, quotes and the terminator */
@@ -31,6 +32,8 @@ struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loo
     exchange->handed = exchange->answered = exchange->failed = exchange->close = false;
     exchange->head = (struct http_head){0};
     exchange->memory = NULL;
+    exchange->open = NULL;
+    exchange->open_files = NULL;
     exchange->body = ENDPOINT_NONE;
     exchange->flow = NULL;
     exchange->began_ms = loop_now_ms();
@@ -50,6 +53,7 @@ void http_exchange_free(struct http_exchange *exchange)
         return;
     flow_free(exchange->flow);
     endpoint_close(&exchange->body);
+    open_file_unref(exchange->open);
     free(exchange->memory);
     free(exchange->head.data);
     free(exchange->path);
@@ -88,6 +92,11 @@ void *http_exchange_data(const struct http_exchange *exchange)
     return exchange->data;
 }
 
+struct open_files *http_exchange_open_files(const struct http_exchange *exchange)
+{
+    return exchange->open_files;
+}
+
 static void begin(struct http_exchange *exchange, int status)
 {
     assert(!exchange->answered);
@@ -101,10 +110,10 @@ static void end(struct http_exchange *exchange)
 {
     struct http_head *head = &exchange->head;
     if (exchange->close)
-        http_head_add(head, "Connection: close\r\n");
+        http_head_add_text(head, "Connection: close\r\n");
     else if (exchange->request.minor == 0)
-        http_head_add(head, "Connection: keep-alive\r\n");
-    http_head_add(head, "\r\n");
+        http_head_add_text(head, "Connection: keep-alive\r\n");
+    http_head_add_text(head, "\r\n");
     if (exchange->body.fd == -1 && !exchange->memory)
         endpoint_open_memory(&exchange->body, exchange->loop, NULL, 0);
     exchange->failed = exchange->failed || head->failed;
@@ -147,8 +156,18 @@ void http_respond_status(struct http_exchange *exchange, int status, const char 
  */
 static void make_etag(const struct http_file *file, char etag[ETAG_SIZE])
 {
-    snprintf(etag, ETAG_SIZE, "\"%" PRIx64 "-%" PRIx64 "-%" PRIx64 "\"", file->mtime_ns, file->size,
-             file->inode);
+    const uint64_t parts[] = {file->mtime_ns, file->size, file->inode};
+    char *at = etag;
+    for (size_t i = 0; i < 3; i++) {
+        *at++ = i == 0 ? '"' : '-';
+        int shift = 60;
+        while (shift > 0 && parts[i] >> shift == 0)
+            shift -= 4;
+        for (; shift >= 0; shift -= 4)
+            *at++ = "0123456789abcdef"[parts[i] >> shift & 15];
+    }
+    *at++ = '"';
+    *at = '\0';
 }
 
 static void add_validators(struct http_exchange *exchange, const struct http_validators *validators)
@@ -156,7 +175,27 @@ static void add_validators(struct http_exchange *exchange, const struct http_val
     char date[HTTP_DATE_SIZE];
     /* RFC 9110 8.8.2.1: never later than Date. */
     http_date_format(validators->mtime < validators->now ? validators->mtime : validators->now, date);
-    http_head_add(&exchange->head, "Last-Modified: %s\r\nETag: %s\r\n", date, validators->etag);
+    http_head_add_text(&exchange->head, "Last-Modified: ");
+    http_head_add_text(&exchange->head, date);
+    http_head_add_text(&exchange->head, "\r\nETag: ");
+    http_head_add_text(&exchange->head, validators->etag);
+    http_head_add_text(&exchange->head, "\r\n");
+}
+
+static void drop_file(const struct http_file *file)
+{
+    if (file->open)
+        open_file_unref(file->open);
+    else
+        close(file->fd);
+}
+
+static void take_file(struct http_exchange *exchange, const struct http_file *file, uint64_t first,
+                      uint64_t last)
+{
+    endpoint_open_file(&exchange->body, exchange->loop, file->fd, first, last, file->is_regular);
+    exchange->body.borrowed = file->open != NULL;
+    exchange->open = file->open;
 }
 
 /* 200 or 206 with bytes [first, last) of the file. */
@@ -164,18 +203,20 @@ static void respond_bytes(struct http_exchange *exchange, const struct http_file
                           const struct http_validators *validators, int status, uint64_t first, uint64_t last)
 {
     begin(exchange, status);
-    http_head_add(&exchange->head,
-                  "Content-Type: %s\r\nContent-Length: %" PRIu64 "\r\nAccept-Ranges: bytes\r\n",
-                  file->content_type, last - first);
+    http_head_add_text(&exchange->head, "Content-Type: ");
+    http_head_add_text(&exchange->head, file->content_type);
+    http_head_add_text(&exchange->head, "\r\nContent-Length: ");
+    http_head_add_number(&exchange->head, last - first);
+    http_head_add_text(&exchange->head, "\r\nAccept-Ranges: bytes\r\n");
     if (status == 206) {
         http_head_add(&exchange->head, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n", first,
                       last - 1, file->size);
     }
     add_validators(exchange, validators);
     if (wants_body(exchange) && last > first)
-        endpoint_open_file(&exchange->body, exchange->loop, file->fd, first, last, file->is_regular);
+        take_file(exchange, file, first, last);
     else
-        close(file->fd);
+        drop_file(file);
     end(exchange);
 }
 
@@ -193,7 +234,7 @@ static void respond_whole_or_part(struct http_exchange *exchange, const struct h
     if (kind == HTTP_RANGE_UNSATISFIABLE) {
         char line[64];
         snprintf(line, sizeof(line), "Content-Range: bytes */%" PRIu64 "\r\n", file->size);
-        close(file->fd);
+        drop_file(file);
         http_respond_status(exchange, 416, line);
         return;
     }
@@ -211,11 +252,11 @@ void http_respond_file(struct http_exchange *exchange, const struct http_file *f
         respond_whole_or_part(exchange, file, &validators);
         return;
     case HTTP_CONDITION_FAILED:
-        close(file->fd);
+        drop_file(file);
         http_respond_status(exchange, 412, NULL);
         return;
     case HTTP_CONDITION_NOT_MODIFIED:
-        close(file->fd);
+        drop_file(file);
         begin(exchange, 304);
         add_validators(exchange, &validators);
         end(exchange);

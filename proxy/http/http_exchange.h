@@ -25,7 +25,9 @@ struct http_exchange {
     bool close;    /* no further request on this connection */
 
     struct http_head head;
-    void *memory; /* behind body where it is not a file */
+    void *memory;           /* behind body where it is not a file */
+    struct open_file *open; /* behind body where it is one of the worker's open files */
+    struct open_files *open_files;
     struct endpoint body;
     struct flow *flow;
 

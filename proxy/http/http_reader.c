@@ -24,6 +24,7 @@ static bool begin_exchange(struct http_conn *conn)
     conn->exchange = http_exchange_new(conn, conn->loop, conn->options.report, !conn->had_first);
     if (!conn->exchange)
         return false;
+    conn->exchange->open_files = conn->options.open_files;
     conn->had_first = true;
     http_conn_enter(conn, CONN_READING);
     return true;
@@ -131,10 +132,14 @@ bool http_conn_read(struct http_conn *conn)
         return true; /* it was pipelined */
     while (conn->state == CONN_IDLE || conn->state == CONN_READING) {
         switch (read_some(conn)) {
-        case IO_OK:
-            if (parse(conn))
-                return true;
-            break;
+        case IO_OK: {
+            bool was_short = conn->buffered < HTTP_HEAD_MAX;
+            if (!parse(conn))
+                break;
+            if (was_short)
+                endpoint_read_short(conn->client); /* the answer is written next */
+            return true;
+        }
         case IO_AGAIN:
             rest(conn);
             return false;

@@ -76,12 +76,41 @@ void http_head_add(struct http_head *head, const char *format, ...)
     head->size += (size_t)size;
 }
 
+static void add_bytes(struct http_head *head, const char *text, size_t size)
+{
+    if (!reserve(head, size))
+        return;
+    memcpy(head->data + head->size, text, size);
+    head->size += size;
+}
+
+void http_head_add_text(struct http_head *head, const char *text)
+{
+    add_bytes(head, text, strlen(text));
+}
+
+void http_head_add_number(struct http_head *head, uint64_t number)
+{
+    char digits[20]; /* of 2^64 */
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    add_bytes(head, digits + at, sizeof(digits) - at);
+}
+
 void http_head_begin(struct http_head *head, int status)
 {
     const char *date;
     http_date_now(&date);
-    http_head_add(head, "HTTP/1.1 %d %s\r\nServer: sluice\r\nDate: %s\r\n", status, http_status_text(status),
-                  date);
+    http_head_add_text(head, "HTTP/1.1 ");
+    http_head_add_number(head, (uint64_t)status);
+    http_head_add_text(head, " ");
+    http_head_add_text(head, http_status_text(status));
+    http_head_add_text(head, "\r\nServer: sluice\r\nDate: ");
+    http_head_add_text(head, date);
+    http_head_add_text(head, "\r\n");
 }
 
 size_t http_status_page(int status, char page[HTTP_PAGE_MAX])

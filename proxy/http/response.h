@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A growing text. Zero-initialise; free data. */
 struct http_head {
@@ -19,6 +20,11 @@ const char *http_status_text(int status);
 void http_head_begin(struct http_head *head, int status);
 /* Appends whole lines or parts of one, each line with its CRLF. No value may hold CR or LF. */
 void http_head_add(struct http_head *head, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same piece by piece, for what stands in every head: printf's share of a small file's processor time was
+ * an eighth. */
+void http_head_add_text(struct http_head *head, const char *text);
+void http_head_add_number(struct http_head *head, uint64_t number);
 
 #define HTTP_PAGE_MAX 192
 /* The page for a status, in HTML. Nothing of the request stands in it, so there is nothing to escape.

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from support import http, records, streams
-from support.env import MIB
+from support.env import MIB, wait_for
 from support.payload import Payload, digest_of
 
 RELAYS = ("auto", "sendfile", "mmap", "copy")
@@ -179,3 +179,64 @@ def test_the_client_leaves_in_mid_transfer(file_server, big_root):
     record = daemon.wait_record()
     assert record["outcome"] == "reset" and record["closed_by"] == "client", record
     http.curl_fetch(daemon.url("web", "/small")).assert_all(Payload(1000))
+
+
+def test_what_changes_between_two_requests_is_seen(file_server, tmp_path):
+    """Files are kept open for the next request, on the same connection or another."""
+    root = tmp_path / "root"
+    (root / "old").mkdir(parents=True)
+    (root / "new").mkdir()
+    (root / "old" / "page").write_text("old")
+    (root / "new" / "page").write_text("new")
+    (root / "current").symlink_to("old")
+    page = root / "page"
+    page.write_text("first")
+    daemon = file_server(root, {"relay": "sendfile"})
+    with daemon.connect("web") as sock:
+        def get(path):
+            return http.ask(sock, http.request(path))
+        for _ in range(3):
+            assert get("/page").body == b"first"
+        os.replace(_written(root / "other", "second"), page)
+        second = get("/page")
+        assert second.body == b"second"
+        page.write_text("longer than second")
+        third = get("/page")
+        assert third.body == b"longer than second" and third.headers["etag"] != second.headers["etag"]
+        page.unlink()
+        assert get("/page").status == 404
+        for record in daemon.wait_records(6)[:5]:
+            assert record["status"] == 200
+            records.check_file(record, "sendfile", record["directions"]["to_client"]["bytes"])
+        # A link on the way to it is followed anew after a second.
+        assert get("/current/page").body == b"old"
+        os.replace(_linked(root / "next", "new"), root / "current")
+        wait_for(lambda: get("/current/page").body == b"new", "the link to be followed anew")
+
+
+def test_nothing_is_kept_open_for_long(file_server, tmp_path):
+    """The space of a deleted file is free again, although nobody asks for anything any more."""
+    (tmp_path / "page").write_text("x")
+    daemon = file_server(tmp_path)
+    http.curl_fetch(daemon.url("web", "/page"))
+    (tmp_path / "page").unlink()
+    wait_for(lambda: not any(str(tmp_path / "page") in target for target in open_targets(daemon.pid)),
+             "the file to be closed")
+
+
+def open_targets(pid):
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            yield os.readlink(f"/proc/{pid}/fd/{name}")
+        except FileNotFoundError:
+            pass
+
+
+def _written(path, text):
+    path.write_text(text)
+    return path
+
+
+def _linked(path, target):
+    path.symlink_to(target)
+    return path

@@ -50,22 +50,22 @@ enum {
     OPTION_TLS,
 };
 
-#define COMMON_OPTIONS                                                                                      \
-    {"connections", required_argument, NULL, 'c'}, {"threads", required_argument, NULL, 't'},               \
-        {"requests", required_argument, NULL, 'n'}, {"duration", required_argument, NULL, 'd'},             \
-        {"rate", required_argument, NULL, OPTION_RATE},                                                     \
-        {"allow-remote", no_argument, NULL, OPTION_ALLOW_REMOTE},                                           \
-        {"ca", required_argument, NULL, OPTION_CA},                                                         \
-        {"ciphersuite", required_argument, NULL, OPTION_CIPHERSUITE},                                       \
-        {"cpus", required_argument, NULL, OPTION_CPUS}, {"drain", required_argument, NULL, OPTION_DRAIN},   \
-        {"file", required_argument, NULL, OPTION_FILE}, {"help", no_argument, NULL, 'h'},                   \
-        {"html", required_argument, NULL, OPTION_HTML},                                                     \
-        {"json", no_argument, NULL, OPTION_JSON}, {"no-keepalive", no_argument, NULL, OPTION_NO_KEEPALIVE}, \
-        {"pid", required_argument, NULL, OPTION_PID}, {"quiet", no_argument, NULL, OPTION_QUIET},           \
-        {"resume", no_argument, NULL, OPTION_RESUME}, {"sha256", required_argument, NULL, OPTION_SHA256},   \
-        {"timeout", required_argument, NULL, OPTION_TIMEOUT},                                               \
-    {                                                                                                       \
-        "tls", required_argument, NULL, OPTION_TLS                                                          \
+#define COMMON_OPTIONS                                                                                    \
+    {"connections", required_argument, NULL, 'c'}, {"threads", required_argument, NULL, 't'},             \
+        {"requests", required_argument, NULL, 'n'}, {"duration", required_argument, NULL, 'd'},           \
+        {"rate", required_argument, NULL, OPTION_RATE},                                                   \
+        {"allow-remote", no_argument, NULL, OPTION_ALLOW_REMOTE},                                         \
+        {"ca", required_argument, NULL, OPTION_CA},                                                       \
+        {"ciphersuite", required_argument, NULL, OPTION_CIPHERSUITE},                                     \
+        {"cpus", required_argument, NULL, OPTION_CPUS}, {"drain", required_argument, NULL, OPTION_DRAIN}, \
+        {"file", required_argument, NULL, OPTION_FILE}, {"help", no_argument, NULL, 'h'},                 \
+        {"html", required_argument, NULL, OPTION_HTML}, {"json", no_argument, NULL, OPTION_JSON},         \
+        {"no-keepalive", no_argument, NULL, OPTION_NO_KEEPALIVE},                                         \
+        {"pid", required_argument, NULL, OPTION_PID}, {"quiet", no_argument, NULL, OPTION_QUIET},         \
+        {"resume", no_argument, NULL, OPTION_RESUME}, {"sha256", required_argument, NULL, OPTION_SHA256}, \
+        {"timeout", required_argument, NULL, OPTION_TIMEOUT},                                             \
+    {                                                                                                     \
+        "tls", required_argument, NULL, OPTION_TLS                                                        \
     }
 
 static const struct option http_options[] = {COMMON_OPTIONS,
