@@ -12,6 +12,7 @@ void check_tls(const struct conf_tls *tls, struct conf_problems *problems);
 void check_tls_policy(const char *owner, const struct conf_tls_policy *policy,
                       struct conf_problems *problems);
 void check_listener(const struct conf_listener *listener, struct conf_problems *problems);
+void check_filters(const struct conf_listener *listener, struct conf_problems *problems);
 
 /* A problem of listeners.NAME.KEY; key NULL: of the listener as a whole. */
 void check_add_listener(struct conf_problems *problems, struct conf_place place,

@@ -123,4 +123,5 @@ void check_listener(const struct conf_listener *listener, struct conf_problems *
     if (one_target && check_mode_of_target(listener, problems)) {
         check_mode_of_tls(listener, problems);
     }
+    check_filters(listener, problems);
 }

@@ -105,6 +105,24 @@ struct conf_files {
 /* As relay's enum relay_force, by name; a test holds the two to each other. */
 enum conf_relay { CONF_RELAY_AUTO, CONF_RELAY_SPLICE, CONF_RELAY_SENDFILE, CONF_RELAY_MMAP, CONF_RELAY_COPY };
 
+enum conf_filter_type { CONF_FILTER_LOG, CONF_FILTER_CAPTURE, CONF_FILTER_DENY, CONF_FILTER_SUBSTITUTE };
+enum conf_filter_direction { CONF_FILTER_BOTH, CONF_FILTER_TO_CLIENT, CONF_FILTER_TO_SERVER };
+struct conf_filter {
+    enum conf_filter_type type;
+    enum conf_filter_direction direction;
+    uint64_t bytes;    /* LOG, CAPTURE, DENY: of each direction; 0: the type's default */
+    char *file;        /* CAPTURE: absolute */
+    uint64_t max_size; /* CAPTURE: of the file */
+    char **patterns;   /* DENY: as written (bytes.h), each good */
+    size_t pattern_count;
+    char *find, *replace; /* SUBSTITUTE, likewise; replace NULL: nothing takes its place */
+    struct conf_place place, type_place, bytes_place, file_place, max_size_place, patterns_place, find_place,
+        replace_place;
+};
+/* How many bytes of a direction it wants; UINT64_MAX: all. */
+uint64_t conf_filter_bytes(const struct conf_filter *filter);
+bool conf_filter_reads(const struct conf_filter *filter, enum conf_filter_direction direction);
+
 struct conf_listener {
     char *name;
     struct conf_place place;
@@ -114,6 +132,9 @@ struct conf_listener {
     const struct conf_files *files;
     enum conf_relay relay;
     bool require_zero_copy;
+    struct conf_filter *filters; /* of what it proxies, in their order */
+    size_t filter_count;
+    struct conf_place filters_place;
     /* Line 0 where the key isn't given. */
     struct conf_place tls_place, proxy_place, files_place, relay_place, require_zero_copy_place;
     struct conf_timeouts timeouts; /* the global ones where the listener says nothing */

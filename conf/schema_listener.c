@@ -65,6 +65,17 @@ static const struct schema_key listener_keys[] = {
         .place_offset = offsetof(struct conf_listener, require_zero_copy_place),
     },
     {
+        .name = "filters",
+        .type = SCHEMA_LIST,
+        .help = "What looks at proxied bytes or rewrites them, in this order. It copies for as long as a "
+                "filter wants bytes (reasons `inspect` and `transform`)",
+        .example = "( { type = \"log\"; } )",
+        .section = &schema_filter,
+        .offset = offsetof(struct conf_listener, filters),
+        .count_offset = offsetof(struct conf_listener, filter_count),
+        .place_offset = offsetof(struct conf_listener, filters_place),
+    },
+    {
         .name = "timeouts",
         .type = SCHEMA_GROUP,
         .help = "Deadlines of this listener's connections, where they differ from the global ones",

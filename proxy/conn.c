@@ -15,6 +15,7 @@
 #include "proxy/address.h"
 #include "proxy/conn_internal.h"
 #include "proxy/dial.h"
+#include "proxy/filters/filter_set.h"
 #include "proxy/log.h"
 #include "proxy/worker_internal.h"
 #include "relay/linger.h"
@@ -80,6 +81,7 @@ static void on_burial(struct loop_task *task)
 {
     struct conn *conn = (struct conn *)((char *)task - offsetof(struct conn, burial));
 
+    filtering_free(conn->filtering);
     free(conn->final);
     free(conn->http_template);
     free(conn->tls);

@@ -11,6 +11,7 @@
 #include "relay/tls_facts.h"
 
 struct dial;
+struct filtering;
 struct http_conn;
 struct relay_linger;
 struct session;
@@ -48,6 +49,7 @@ struct conn {
     struct session *session;
     struct http_conn *http;
     struct relay_linger *linger;
+    struct filtering *filtering;        /* NULL: nothing looks at its bytes */
     struct backend_server *server_used; /* connected to: backend_server_released() is owed */
     struct report *http_template;       /* HTTP: lives as long as http_conn */
     struct report *final;               /* LINGERING: the record, complete but for how the linger ends */

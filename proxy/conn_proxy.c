@@ -5,6 +5,7 @@
 
 #include "proxy/conn_internal.h"
 #include "proxy/dial.h"
+#include "proxy/filters/filter_set.h"
 #include "proxy/worker_internal.h"
 #include "relay/session.h"
 
@@ -14,6 +15,7 @@ static void on_session_end(void *arg, const struct session_end *end)
 {
     struct conn *conn = arg;
     struct conn_outcome outcome = {.outcome = OUTCOME_COMPLETE, .detail = ""};
+    char denial[160];
 
     assert(conn->state == CONN_RELAYING);
     outcome.closed_by = end->closed_by == SESSION_CLIENT   ? CLOSED_BY_CLIENT
@@ -31,6 +33,11 @@ static void on_session_end(void *arg, const struct session_end *end)
     case FLOW_END_TRUNCATED:
         outcome.outcome = OUTCOME_TRUNCATED;
         outcome.detail = "the stream ended without close_notify";
+        break;
+    case FLOW_END_DENIED:
+        filtering_denial(conn->filtering, denial, sizeof(denial));
+        outcome.outcome = OUTCOME_REFUSED;
+        outcome.detail = denial;
         break;
     case FLOW_END_REFUSED:
         outcome.outcome = OUTCOME_REFUSED;
@@ -52,9 +59,17 @@ static void on_session_end(void *arg, const struct session_end *end)
     }
 }
 
+/* false: out of memory. */
+static bool start_filters(struct conn *conn)
+{
+    if (conn->listener->filters != NULL)
+        conn->filtering = filtering_new(conn->listener->filters, conn->client.fd, conn->id);
+    return conn->listener->filters == NULL || conn->filtering != NULL;
+}
+
 static void start_session(struct conn *conn)
 {
-    const struct session_options options = {
+    struct session_options options = {
         .loop = worker_loop(conn->worker),
         .client = &conn->client,
         .server = &conn->server,
@@ -64,7 +79,11 @@ static void start_session(struct conn *conn)
         .arg = conn,
     };
 
-    conn->session = session_start(&options);
+    if (start_filters(conn)) {
+        for (int d = 0; conn->filtering != NULL && d < 2; d++)
+            options.filters[d] = filtering_chain(conn->filtering, (enum session_direction)d);
+        conn->session = session_start(&options);
+    }
     if (conn->session == NULL) {
         conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, "out of memory"});
         return;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proxy/conn_internal.h"
+#include "proxy/filters/filter_set.h"
 #include "relay/session.h"
 #include "relay/tls_conn.h"
 
@@ -43,6 +44,17 @@ static const char *target_name(const struct generation_target *target)
     return target != NULL && target->kind != TARGET_PROXY ? target->name : "";
 }
 
+static void fill_previews(const struct filtering *filtering, struct report *report)
+{
+    for (int d = 0; d < 2; d++) {
+        const struct preview *preview = filtering_preview(filtering, (enum session_direction)d);
+
+        report->has_preview[d] = preview != NULL;
+        if (preview != NULL)
+            report->previews[d] = *preview;
+    }
+}
+
 void conn_fill_report(const struct conn *conn, struct report *report)
 {
     memset(report, 0, sizeof(*report));
@@ -56,6 +68,8 @@ void conn_fill_report(const struct conn *conn, struct report *report)
     report->outcome = OUTCOME_OPEN;
     if (conn->tls != NULL)
         fill_tls(conn->tls, report);
+    if (conn->filtering != NULL)
+        fill_previews(conn->filtering, report);
     if (conn->session != NULL)
         for (int d = 0; d < 2; d++)
             flow_report(session_flow(conn->session, (enum session_direction)d), &report->directions[d]);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "certs/store.h"
+#include "proxy/filters/filter_set.h"
 #include "proxy/http/files.h"
 #include "proxy/tls_settings.h"
 #include "relay/tls_conn.h"
@@ -107,6 +108,30 @@ static bool build_files(struct generation *generation, struct conf_problems *pro
     return good;
 }
 
+static bool build_filters(struct generation *generation, const struct generation_options *options,
+                          struct conf_problems *problems)
+{
+    const struct conf *conf = generation->conf;
+    bool good = true;
+
+    generation->filters = calloc(conf->listener_count + 1, sizeof(struct filter_set *));
+    if (generation->filters == NULL) {
+        report_memory(problems);
+        return false;
+    }
+    for (size_t i = 0; i < conf->listener_count; i++) {
+        if (conf->listeners[i].filter_count == 0)
+            continue;
+        generation->filters[i] = filter_set_new(&(struct filter_set_options){.listener = &conf->listeners[i],
+                                                                             .write = options->admin != NULL,
+                                                                             .uid = options->file_uid,
+                                                                             .gid = options->file_gid},
+                                                problems);
+        good = good && generation->filters[i] != NULL;
+    }
+    return good;
+}
+
 static bool build_backends(struct generation *generation, const struct generation_options *options,
                            struct conf_problems *problems)
 {
@@ -188,6 +213,7 @@ static void build_listener(struct generation *generation, const struct conf_list
     listener->policy =
         (struct relay_policy){.force = forces[conf->relay], .require_zero_copy = conf->require_zero_copy};
     listener->timeouts = conf->timeouts;
+    listener->filters = generation->filters[conf - whole->listeners];
     if (conf->tls != NULL) {
         listener->certs = generation->stores[2 * (size_t)(conf->tls - whole->tls) + store_kind_of(conf)];
         listener->ktls = conf->tls->ktls;
@@ -239,6 +265,9 @@ void generation_discard(struct generation *generation)
     const struct conf *conf = generation->conf;
 
     free(generation->listeners);
+    for (size_t i = 0; generation->filters != NULL && i < conf->listener_count; i++)
+        filter_set_free(generation->filters[i]);
+    free(generation->filters);
     free(generation->targets);
     for (size_t i = 0; i < generation->backend_count; i++)
         backend_clear(&generation->backends[i]);
@@ -268,6 +297,7 @@ struct generation *generation_new(const struct generation_options *options, stru
     /* Certificates and directories together: all problems at once. */
     good = build_stores(generation, options, problems);
     good = build_files(generation, problems) && good;
+    good = build_filters(generation, options, problems) && good;
     if (good && build_backends(generation, options, problems) &&
         build_targets(generation, options, problems) && build_listeners(generation, options, problems))
         return generation;

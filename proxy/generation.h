@@ -16,6 +16,7 @@
 #include "relay/mode.h"
 
 struct cert_store;
+struct filter_set;
 struct http_files;
 struct ticket_keys;
 
@@ -44,6 +45,7 @@ struct generation_listener {
     struct conf_timeouts timeouts;
     struct cert_store *certs; /* NULL: plain */
     enum conf_ktls ktls;
+    const struct filter_set *filters; /* NULL: none */
     const struct stats_listener *stats;
 };
 
@@ -55,8 +57,9 @@ struct generation {
     size_t listener_count;
     struct backend *backends;
     size_t backend_count;
-    struct cert_store **stores; /* two per tls block: with and without ALPN http/1.1; NULL where unused */
-    struct http_files **files;  /* by conf->files */
+    struct cert_store **stores;  /* two per tls block: with and without ALPN http/1.1; NULL where unused */
+    struct http_files **files;   /* by conf->files */
+    struct filter_set **filters; /* by conf->listeners; NULL where there are none */
     struct generation_target *targets; /* the backends', the files', admin's, and the one that refuses */
 };
 
@@ -68,6 +71,7 @@ struct generation_options {
     struct backend_registry *backends; /* likewise */
     struct ticket_keys *tickets;       /* likewise; NULL: no session tickets */
     const struct http_handler *admin;  /* NULL: checking only */
+    unsigned file_uid, file_gid;       /* whom files that it creates are given to (captures); -1: stay */
     bool require_ktls;                 /* hold ktls = "require" against this kernel (not for `check`) */
 };
 

@@ -142,7 +142,7 @@ static void flush_lines(struct log *log)
 static void write_report(struct log *log, const struct report *report)
 {
     json_t *root = report_to_json(report);
-    char *line = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+    char *line = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
     const size_t length = line != NULL ? strlen(line) : 0;
 
     json_decref(root);

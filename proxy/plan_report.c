@@ -138,15 +138,21 @@ static void add_choice(struct entries *entries, const struct plan_choice *choice
     entry->modes[entry->mode_count++] = choice->mode;
 }
 
-/* must_ktls: `ktls = "require"`, so that a client's end without it is never used. */
+/* What holds for a direction whatever its ends are. */
+struct terms {
+    struct relay_policy policy;
+    enum plan_filters filters;
+    bool must_ktls; /* `ktls = "require"`, so that a client's end without it is never used */
+};
+
 static void add_pair(struct entries *entries, const struct plan_side *source, const struct plan_side *sink,
-                     const struct relay_policy *policy, bool must_ktls)
+                     const struct terms *terms)
 {
     struct plan_choice choices[PLAN_CHOICES_MAX];
-    size_t count = plan_enumerate(source, sink, policy, choices, PLAN_CHOICES_MAX);
+    size_t count = plan_enumerate(source, sink, terms->filters, &terms->policy, choices, PLAN_CHOICES_MAX);
 
     for (size_t i = 0; i < count; i++) {
-        if (must_ktls && sink->crypto == RELAY_CRYPTO_USER) {
+        if (terms->must_ktls && sink->crypto == RELAY_CRYPTO_USER) {
             choices[i].refused = true;
             choices[i].reason = sink->user_reason;
         }
@@ -211,13 +217,32 @@ static struct relay_policy listener_policy(const struct conf_listener *listener)
                                  .require_zero_copy = listener->require_zero_copy};
 }
 
+/* What the filters of a listener want of one direction. */
+static enum plan_filters plan_filters_of(const struct conf_listener *listener,
+                                         enum conf_filter_direction direction)
+{
+    enum plan_filters filters = PLAN_FILTERS_NONE;
+
+    for (size_t i = 0; i < listener->filter_count; i++) {
+        if (!conf_filter_reads(&listener->filters[i], direction))
+            continue;
+        if (listener->filters[i].type == CONF_FILTER_SUBSTITUTE)
+            return PLAN_FILTERS_TRANSFORM;
+        filters = PLAN_FILTERS_INSPECT;
+    }
+    return filters;
+}
+
 /* One listener under one TLS version (or none). tx, rx: what the client's end can be as a sink and a source.
  */
 static void report_listener(json_t *report, const struct conf_listener *listener, const char *tls_version,
                             const struct sides *tx, const struct sides *rx)
 {
-    struct relay_policy policy = listener_policy(listener);
-    bool must_ktls = listener->tls != NULL && listener->tls->ktls == CONF_KTLS_REQUIRE;
+    struct terms terms = {
+        .policy = listener_policy(listener),
+        .filters = plan_filters_of(listener, CONF_FILTER_TO_CLIENT),
+        .must_ktls = listener->tls != NULL && listener->tls->ktls == CONF_KTLS_REQUIRE,
+    };
     struct entries to_client = {.count = 0}, to_server = {.count = 0};
     struct heading heading = {
         .listener = listener->name, .tls_version = tls_version, .direction = "to_client"};
@@ -228,17 +253,19 @@ static void report_listener(json_t *report, const struct conf_listener *listener
     heading.route = route;
     for (size_t i = 0; i < tx->count; i++) {
         if (listener->files == NULL) {
-            add_pair(&to_client, &plain_socket, &tx->items[i], &policy, must_ktls);
+            add_pair(&to_client, &plain_socket, &tx->items[i], &terms);
             continue;
         }
-        add_pair(&to_client, &plain_file, &tx->items[i], &policy, must_ktls);
-        add_pair(&to_client, &memory, &tx->items[i], &policy, must_ktls);
+        add_pair(&to_client, &plain_file, &tx->items[i], &terms);
+        add_pair(&to_client, &memory, &tx->items[i], &terms);
     }
     append_entries(report, &heading, &to_client);
     if (listener->files != NULL)
         return;
+    terms.filters = plan_filters_of(listener, CONF_FILTER_TO_SERVER);
+    terms.must_ktls = false;
     for (size_t i = 0; i < rx->count; i++)
-        add_pair(&to_server, &rx->items[i], &plain_socket, &policy, false);
+        add_pair(&to_server, &rx->items[i], &plain_socket, &terms);
     heading.direction = "to_server";
     append_entries(report, &heading, &to_server);
 }

@@ -68,6 +68,33 @@ static json_t *text_to_json(const char *text)
     return json_string(utf8);
 }
 
+/* Bytes as the characters U+0000 to U+00FF: whatever they are, they can be told from the log. */
+static json_t *bytes_to_json(const struct preview *preview)
+{
+    char utf8[2 * PREVIEW_MAX];
+    size_t length = 0;
+
+    for (size_t i = 0; i < preview->size; i++) {
+        const uint8_t byte = preview->bytes[i];
+
+        if (byte >= 0x80)
+            utf8[length++] = (char)(0xc0 | byte >> 6);
+        utf8[length++] = (char)(byte < 0x80 ? byte : 0x80 | (byte & 0x3f));
+    }
+    return json_stringn(utf8, length);
+}
+
+static json_t *previews_to_json(const struct report *report)
+{
+    json_t *object = json_object();
+
+    if (report->has_preview[SESSION_TO_CLIENT])
+        (void)json_object_set_new(object, "to_client", bytes_to_json(&report->previews[SESSION_TO_CLIENT]));
+    if (report->has_preview[SESSION_TO_SERVER])
+        (void)json_object_set_new(object, "to_server", bytes_to_json(&report->previews[SESSION_TO_SERVER]));
+    return object;
+}
+
 static json_t *time_to_json(const struct timespec *time)
 {
     char seconds[32], text[48];
@@ -143,6 +170,8 @@ json_t *report_to_json(const struct report *report)
         failed |= json_object_set_new(root, "detail", text_to_json(report->detail));
     failed |= json_object_set_new(root, "tls",
                                   report->has_tls ? tls_to_json(&report->tls, "client_name") : json_null());
+    if (report->has_preview[0] || report->has_preview[1])
+        failed |= json_object_set_new(root, "first_bytes", previews_to_json(report));
     failed |= json_object_set_new(
         root, "directions",
         json_pack("{s:o, s:o}", "to_client", direction_to_json(&report->directions[SESSION_TO_CLIENT]),

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "proxy/filters/preview.h"
 #include "relay/flow.h"
 #include "relay/session.h"
 #include "relay/tls_facts.h"
@@ -43,6 +44,8 @@ struct report {
     char detail[160]; /* a word or sentence on the outcome; "" none */
     bool has_tls;
     struct tls_facts tls;
+    bool has_preview[2]; /* by enum session_direction: a filter of type log kept the first bytes */
+    struct preview previews[2];
     struct flow_report directions[2]; /* by enum session_direction */
 };
 

@@ -183,6 +183,7 @@ bool server_change_prepare(struct server *server, struct conf *conf, struct serv
                            struct conf_problems *problems)
 {
     const struct http_handler admin = admin_handler(server);
+    const bool change_user = server->privileges.change;
     const struct generation_options options = {
         .conf = conf,
         .number = server->generation != NULL ? server->generation->number + 1 : 1,
@@ -191,6 +192,8 @@ bool server_change_prepare(struct server *server, struct conf *conf, struct serv
         .backends = server->backends,
         .tickets = server->tickets,
         .admin = &admin,
+        .file_uid = change_user ? server->privileges.uid : (uid_t)-1,
+        .file_gid = change_user ? server->privileges.gid : (gid_t)-1,
         .require_ktls = true,
     };
 

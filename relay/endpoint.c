@@ -81,6 +81,13 @@ void endpoint_on_ready(struct endpoint *ep, void (*on_ready)(void *arg), void *a
     ep->on_ready_arg = arg;
 }
 
+void endpoint_wake(void *ep)
+{
+    const struct endpoint *endpoint = ep;
+    if (endpoint->on_ready != NULL)
+        endpoint->on_ready(endpoint->on_ready_arg);
+}
+
 static enum io_status tls_io(struct endpoint *ep, enum tls_status status, bool reading)
 {
     switch (status) {

@@ -101,6 +101,9 @@ void endpoint_open_memory(struct endpoint *ep, struct loop *loop, const void *da
  * before are remembered in readable and writable but not told again: at a hand-over, step once yourself. */
 void endpoint_on_ready(struct endpoint *ep, void (*on_ready)(void *arg), void *arg);
 
+/* Calls on_ready as an edge would; ep is a struct endpoint. For timers, never from within on_ready. */
+void endpoint_wake(void *ep);
+
 /* One read or write in user space; counts system calls. Never blocks. */
 enum io_status endpoint_read(struct endpoint *ep, void *buffer, size_t size, size_t *n);
 /* more: MSG_MORE, only when a body follows at once (kernel.md 2: otherwise held back 200 ms). */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "relay/filter.h"
 #include "relay/mover.h"
 
 /* A flow that changes its mode more often than this in one step has met a kernel that contradicts itself: it
@@ -33,6 +34,8 @@ struct flow *flow_new(struct loop *loop, const struct flow_options *options)
     flow->shutdown_sink = options->shutdown_sink;
     flow->head = options->head;
     flow->head_size = options->head_size;
+    flow->filters = options->filters;
+    (void)flow_note_filters(flow);
     flow->facts.small = true;
     flow->facts.not_regular_file = options->source->not_regular;
     flow->copy_room = FLOW_COPY_ROOM_MIN < loop->copy_size ? FLOW_COPY_ROOM_MIN : loop->copy_size;
@@ -45,6 +48,8 @@ static void release(struct flow *flow)
     move_splice_release(flow);
     move_mmap_release(flow);
     move_copy_release(flow);
+    if (flow->filters != NULL)
+        filter_chain_stop(flow->filters);
 }
 
 void flow_free(struct flow *flow)
@@ -53,6 +58,17 @@ void flow_free(struct flow *flow)
         return;
     release(flow);
     free(flow);
+}
+
+bool flow_note_filters(struct flow *flow)
+{
+    struct plan_facts *facts = &flow->facts;
+    const bool inspect = flow->filters != NULL && flow->filters->inspects;
+    const bool transform = flow->filters != NULL && flow->filters->transforms;
+    const bool changed = inspect != facts->inspect || transform != facts->transform;
+    facts->inspect = inspect;
+    facts->transform = transform;
+    return changed;
 }
 
 bool flow_is_adaptive(const struct flow *flow)
@@ -234,6 +250,8 @@ enum flow_status flow_step(struct flow *flow)
             return FLOW_READY;
         case MOVE_EOF:
             return finish_sink(flow);
+        case MOVE_DENIED:
+            return finish(flow, FLOW_END_DENIED, 0);
         case MOVE_SOURCE_BROKEN:
             return finish(flow, errno == ENODATA ? FLOW_END_TRUNCATED : FLOW_END_SOURCE, errno);
         case MOVE_SINK_BROKEN:

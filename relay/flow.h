@@ -11,6 +11,7 @@
 #include "relay/endpoint.h"
 #include "relay/mode.h"
 
+struct filter_chain;
 struct flow;
 
 struct flow_options {
@@ -20,7 +21,8 @@ struct flow_options {
     const void *head; /* written before the source's first byte, in the same segment; borrowed until
                          flow_head_done(). Counted in head_bytes, exempt from the policy */
     size_t head_size;
-    bool shutdown_sink; /* at the source's end, end the sink's stream too (half-close) */
+    struct filter_chain *filters; /* of a socket's bytes; NULL: none. Borrowed, outlives the flow */
+    bool shutdown_sink;           /* at the source's end, end the sink's stream too (half-close) */
 };
 
 enum flow_status {
@@ -35,6 +37,7 @@ enum flow_end {
     FLOW_END_SOURCE,    /* the source broke: reset, TLS error */
     FLOW_END_SINK,      /* the sink broke */
     FLOW_END_TRUNCATED, /* the source ended before its promised length, or TLS without close_notify */
+    FLOW_END_DENIED,    /* a filter rejected the source's bytes; its chain says which */
     FLOW_END_REFUSED, /* the policy forbids what is possible; flow_refusal() says why. Before the first byte,
                          unless the connection lost its zero-copy path on the way */
 };

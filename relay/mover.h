@@ -17,6 +17,7 @@ enum move_status {
     MOVE_MORE,          /* the budget is used up */
     MOVE_EOF,           /* the source ended and everything was delivered */
     MOVE_SWITCH,        /* can't or shouldn't go on in this mode: facts have changed, plan again */
+    MOVE_DENIED,        /* a filter rejects what came */
     MOVE_SOURCE_BROKEN, /* errno; ENODATA: cut short */
     MOVE_SINK_BROKEN,   /* errno */
 };
@@ -26,6 +27,7 @@ struct flow {
     struct endpoint *source, *sink;
     struct relay_policy policy;
     struct relay_counters *counters;
+    struct filter_chain *filters; /* NULL: none */
     bool shutdown_sink;
 
     bool planned;
@@ -72,6 +74,9 @@ mover_step_fn move_copy_step;
 void move_splice_release(struct flow *flow);
 void move_mmap_release(struct flow *flow);
 void move_copy_release(struct flow *flow);
+
+/* What the filters want now; true: that has changed, so plan again. */
+bool flow_note_filters(struct flow *flow);
 
 /* n payload bytes were given to the sink in the mode of flow->choice. */
 void flow_account(struct flow *flow, size_t n);

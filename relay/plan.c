@@ -41,9 +41,13 @@ static bool user_crypto(const struct plan_input *in, enum relay_reason *reason)
 static bool splice_obstacle(const struct plan_input *in, enum relay_reason *reason)
 {
     const struct plan_facts *facts = &in->facts;
-    if (user_crypto(in, reason))
+    if (facts->transform)
+        *reason = RELAY_REASON_TRANSFORM;
+    else if (facts->inspect)
+        *reason = RELAY_REASON_INSPECT;
+    else if (user_crypto(in, reason))
         return true;
-    if (facts->tls_pending)
+    else if (facts->tls_pending)
         *reason = RELAY_REASON_TLS_PENDING;
     else if (facts->control_record)
         *reason = RELAY_REASON_CONTROL_RECORD;
@@ -157,12 +161,12 @@ static size_t add(struct plan_choice *choices, size_t count, size_t capacity, co
     return count;
 }
 
-size_t plan_enumerate(const struct plan_side *source, const struct plan_side *sink,
+size_t plan_enumerate(const struct plan_side *source, const struct plan_side *sink, enum plan_filters filters,
                       const struct relay_policy *policy, struct plan_choice *choices, size_t capacity)
 {
     struct plan_input in = {.source = *source, .sink = *sink, .policy = *policy};
     size_t count = 0;
-    enum { FACTS = 9 };
+    enum { FACTS = 10 };
     for (unsigned bits = 0; bits < 1u << FACTS; bits++) {
         bool ktls_source = source->crypto == RELAY_CRYPTO_KTLS, file = source->kind == PLAN_FILE;
         in.facts = (struct plan_facts){
@@ -175,6 +179,8 @@ size_t plan_enumerate(const struct plan_side *source, const struct plan_side *si
             .sendfile_refused = (bits & 64) != 0 && file,
             .mmap_refused = (bits & 128) != 0 && file,
             .not_regular_file = (bits & 256) != 0 && file,
+            .inspect = (bits & 512) != 0 && filters == PLAN_FILTERS_INSPECT,
+            .transform = filters == PLAN_FILTERS_TRANSFORM,
         };
         struct plan_choice choice = plan_choose(&in);
         count = add(choices, count, capacity, &choice);

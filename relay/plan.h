@@ -23,6 +23,8 @@ struct plan_side {
 
 /* What has happened in this direction. All false at the start of a connection, but for `small`. */
 struct plan_facts {
+    bool transform;        /* a filter rewrites the bytes */
+    bool inspect;          /* a filter wants to see them still */
     bool tls_pending;      /* OpenSSL holds decrypted bytes of the source */
     bool control_record;   /* a non-data record is next on a kTLS source */
     bool urgent_data;      /* the source stands at a TCP urgent mark */
@@ -49,11 +51,18 @@ struct plan_choice {
 
 struct plan_choice plan_choose(const struct plan_input *input);
 
-/* Every choice that plan_choose can make for these ends and this policy, over all facts that can arise for
- * them, refusals included, without repeats, best case first. Writes at most `capacity` and returns how many
- * there are (never more than PLAN_CHOICES_MAX). */
+/* What filters want of a direction. */
+enum plan_filters {
+    PLAN_FILTERS_NONE,
+    PLAN_FILTERS_INSPECT,   /* to see its first bytes */
+    PLAN_FILTERS_TRANSFORM, /* to rewrite all of it */
+};
+
+/* Every choice that plan_choose can make for these ends, filters and this policy, over all facts that can
+ * arise for them, refusals included, without repeats, best case first. Writes at most `capacity` and returns
+ * how many there are (never more than PLAN_CHOICES_MAX). */
 #define PLAN_CHOICES_MAX 32
-size_t plan_enumerate(const struct plan_side *source, const struct plan_side *sink,
+size_t plan_enumerate(const struct plan_side *source, const struct plan_side *sink, enum plan_filters filters,
                       const struct relay_policy *policy, struct plan_choice *choices, size_t capacity);
 
 /* Whether a forced mode can ever be had between these kinds of end, crypto aside ("sendfile on a proxy":

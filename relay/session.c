@@ -54,7 +54,7 @@ static void on_flow_lost(struct session *session, enum session_direction directi
     const struct flow *flow = session->flows[direction];
     enum flow_end end = flow_end(flow);
     enum session_side side = end == FLOW_END_SINK ? sink_side[direction] : source_side[direction];
-    if (end == FLOW_END_REFUSED)
+    if (end == FLOW_END_REFUSED || end == FLOW_END_DENIED)
         side = SESSION_NEITHER;
 
     /* A TLS client that has had the server's end, close_notify and all, and then just closes: sloppy, common,
@@ -156,6 +156,7 @@ struct session *session_start(const struct session_options *options)
             .sink = d == SESSION_TO_SERVER ? options->server : options->client,
             .policy = options->policy,
             .counters = options->counters[d],
+            .filters = options->filters[d],
             .shutdown_sink = true,
         };
         session->flows[d] = flow_new(options->loop, &flow);

@@ -16,7 +16,7 @@ enum session_direction { SESSION_TO_SERVER, SESSION_TO_CLIENT };
 enum session_side { SESSION_CLIENT, SESSION_SERVER, SESSION_NEITHER };
 
 struct session_end {
-    enum session_side closed_by; /* whose end or error came first; NEITHER: refused by policy */
+    enum session_side closed_by; /* whose end or error came first; NEITHER: refused by policy or a filter */
     enum flow_end end;           /* COMPLETE: both directions ended cleanly. Else what went wrong */
     int error;                   /* its errno, 0 where there is none */
     enum relay_reason refusal;   /* end is REFUSED */
@@ -27,6 +27,7 @@ struct session_options {
     struct endpoint *client, *server; /* borrowed; on_ready is taken over */
     struct relay_policy policy;
     struct relay_counters *counters[2]; /* by direction */
+    struct filter_chain *filters[2];    /* by direction; NULL: none. Borrowed, outlive the session */
     /* Once, when both directions are done, from the event loop, never before session_start returns. On a
      * clean end both streams are shut down and the endpoints are open still (linger, then close). After a
      * loss both endpoints have been reset and closed. The session may be freed within. */

@@ -1,6 +1,7 @@
 /* Writes the Prometheus text exposition.
  * Refuses to know how the figures come about and how they are fetched. */
 #include "proxy/admin/metrics.h"
+#include "proxy/filters/capture.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -226,5 +227,8 @@ void metrics_write(const struct admin_view *view, FILE *stream)
     write_help(stream, "sluice_log_dropped_total", "counter",
                "Access log lines dropped because the queue was full.");
     fprintf(stream, "sluice_log_dropped_total %" PRIu64 "\n", view->log_dropped);
+    write_help(stream, "sluice_capture_dropped_total", "counter",
+               "Packets missing in capture files: the disk was too slow, or the file was full.");
+    fprintf(stream, "sluice_capture_dropped_total %" PRIu64 "\n", capture_dropped());
     free(sums);
 }

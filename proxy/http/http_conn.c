@@ -243,6 +243,7 @@ static bool finish_sending(struct http_conn *conn)
         outcome = OUTCOME_TRUNCATED;
         detail = "the file is shorter than it was";
         break;
+    case FLOW_END_DENIED: /* a file has no filters */
     case FLOW_END_REFUSED:
         outcome = OUTCOME_REFUSED;
         detail = relay_reason_name(flow_refusal(flow));

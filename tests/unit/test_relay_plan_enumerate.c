@@ -73,19 +73,22 @@ static bool same(const struct plan_choice *a, const struct plan_choice *b)
            a->source_crypto == b->source_crypto && a->sink_crypto == b->sink_crypto;
 }
 
-static void check_enumeration(const struct plan_input *ends)
+static void check_enumeration(const struct plan_input *ends, enum plan_filters filters)
 {
     struct plan_choice choices[PLAN_CHOICES_MAX];
     bool met[PLAN_CHOICES_MAX] = {false};
-    size_t count = plan_enumerate(&ends->source, &ends->sink, &ends->policy, choices, PLAN_CHOICES_MAX);
+    size_t count =
+        plan_enumerate(&ends->source, &ends->sink, filters, &ends->policy, choices, PLAN_CHOICES_MAX);
     assert_in_range(count, 1, PLAN_CHOICES_MAX - 1); /* full would mean cut off */
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < i; j++)
             assert_false(same(&choices[i], &choices[j]));
 
-    for (unsigned bits = 0; bits < 512; bits++) {
+    for (unsigned bits = 0; bits < 1024; bits++) {
         struct plan_input in = *ends;
         in.facts = facts_of(bits);
+        in.facts.inspect = filters == PLAN_FILTERS_INSPECT && (bits & 512) != 0;
+        in.facts.transform = filters == PLAN_FILTERS_TRANSFORM;
         if (!possible(&in.source, &in.facts))
             continue;
         struct plan_choice choice = plan_choose(&in);
@@ -98,7 +101,9 @@ static void check_enumeration(const struct plan_input *ends)
     }
     for (size_t i = 0; i < count; i++)
         assert_true(met[i]); /* nor does it promise what can't be */
-    struct plan_choice best = plan_choose(ends);
+    struct plan_input first = *ends;
+    first.facts.transform = filters == PLAN_FILTERS_TRANSFORM;
+    struct plan_choice best = plan_choose(&first);
     assert_true(same(&choices[0], &best));
 }
 
@@ -114,7 +119,9 @@ static void enumeration_is_what_can_be_chosen(void **state)
                         .sink = sinks[sink],
                         .policy = {(enum relay_force)force, zero_copy != 0},
                     };
-                    check_enumeration(&ends);
+                    check_enumeration(&ends, PLAN_FILTERS_NONE);
+                    check_enumeration(&ends, PLAN_FILTERS_INSPECT);
+                    check_enumeration(&ends, PLAN_FILTERS_TRANSFORM);
                 }
 }
 
@@ -124,7 +131,7 @@ static void enumeration_keeps_to_its_capacity(void **state)
     const struct plan_side plain = SOCKET_PLAIN;
     const struct relay_policy policy = {0};
     struct plan_choice choices[3] = {{.reason = RELAY_REASON_FORCED}, {0}, {.reason = RELAY_REASON_FORCED}};
-    assert_int_equal(plan_enumerate(&plain, &plain, &policy, choices, 2), 2);
+    assert_int_equal(plan_enumerate(&plain, &plain, PLAN_FILTERS_NONE, &policy, choices, 2), 2);
     assert_int_equal(choices[0].reason, RELAY_REASON_PASSTHROUGH);
     assert_int_equal(choices[2].reason, RELAY_REASON_FORCED);
 }
