@@ -1,27 +1,98 @@
-/* What the keys of a backend mean together: servers that can be connected to. */
+/* What the keys of a backend mean together: servers that can be connected to, each once, and settings that
+ * have an effect. */
+#include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "conf/address.h"
 #include "conf/check.h"
 #include "conf/memory.h"
 
+/* A problem of backends.NAME.KEY. */
+static void __attribute__((format(printf, 5, 6)))
+add(struct conf_problems *problems, struct conf_place place, const struct conf_backend *backend,
+    const char *key, const char *format, ...)
+{
+    va_list arguments;
+    char *text = NULL;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) == -1) {
+        text = memory_strdup("a problem too long to tell");
+    }
+    va_end(arguments);
+    char *path = memory_format("backends.%s.%s", backend->name, key);
+    conf_problem_add(problems, place, path, "%s", text);
+    free(path);
+    free(text);
+}
+
+/* NULL: it can be connected to. */
+static const char *find_address_problem(const struct conf_address *address)
+{
+    if (address->length == 0 || address->addr.ss_family == AF_UNIX) {
+        return NULL;
+    }
+    if (address_port(address) == 0) {
+        return "has port 0, to which nothing connects: write the port that the server listens on";
+    }
+    return address->dual_stack ? "names no host: write the server's, such as \"127.0.0.1:9001\"" : NULL;
+}
+
+static void check_server(const struct conf_backend *backend, size_t i, struct conf_problems *problems)
+{
+    const struct conf_address *address = &backend->servers[i].address;
+    const char *problem = find_address_problem(address);
+    char *key = memory_format("servers[%zu].address", i);
+    if (problem != NULL) {
+        add(problems, address->place, backend, key, "\"%s\" %s", address->text, problem);
+    }
+    for (size_t j = 0; j < i && address->length != 0; j++) {
+        const struct conf_address *other = &backend->servers[j].address;
+        if (other->length != 0 && conf_address_equal(address, other)) {
+            add(problems, address->place, backend, key,
+                "\"%s\" is listed already (line %d): delete one; for a larger share, give it a `weight`",
+                address->text, other->place.line);
+            break;
+        }
+    }
+    free(key);
+}
+
+static void check_roles(const struct conf_backend *backend, struct conf_problems *problems)
+{
+    size_t backups = 0, limited = 0;
+    for (size_t i = 0; i < backend->server_count; i++) {
+        backups += backend->servers[i].backup;
+        limited += backend->servers[i].max_connections_place.line != 0;
+    }
+    if (backups > 0 && backups == backend->server_count) {
+        add(problems, backend->place, backend, "servers",
+            "every server is a `backup`: delete it from those that serve from day to day");
+    }
+    if (backend->queue_place.line != 0 && limited == 0) {
+        add(problems, backend->queue_place, backend, "queue",
+            "nobody ever waits, since no server has `max_connections`: give it to the servers, or delete "
+            "this");
+    }
+}
+
+static void check_slow_start(const struct conf_backend *backend, struct conf_problems *problems)
+{
+    bool hash = backend->balance == CONF_BALANCE_SOURCE_HASH || backend->balance == CONF_BALANCE_MAGLEV;
+    if (backend->slow_start_place.line != 0 && hash) {
+        add(problems, backend->slow_start_place, backend, "slow_start",
+            "a weight that grows would move clients from server to server, which `balance` = \"%s\" is there "
+            "to "
+            "avoid: delete this, or choose \"round_robin\", \"least_conn\" or \"random\"",
+            backend->balance == CONF_BALANCE_MAGLEV ? "maglev" : "source_hash");
+    }
+}
+
 void check_backend(const struct conf_backend *backend, struct conf_problems *problems)
 {
     for (size_t i = 0; i < backend->server_count; i++) {
-        const struct conf_address *address = &backend->servers[i].address;
-        if (address->length == 0 || address->addr.ss_family == AF_UNIX) {
-            continue;
-        }
-        const char *problem = NULL;
-        if (address_port(address) == 0) {
-            problem = "has port 0, to which nothing connects: write the port that the server listens on";
-        } else if (address->dual_stack) {
-            problem = "names no host: write the server's, such as \"127.0.0.1:9001\"";
-        }
-        if (problem != NULL) {
-            char *path = memory_format("backends.%s.servers[%zu].address", backend->name, i);
-            conf_problem_add(problems, address->place, path, "\"%s\" %s", address->text, problem);
-            free(path);
-        }
+        check_server(backend, i, problems);
     }
+    check_roles(backend, problems);
+    check_slow_start(backend, problems);
 }

@@ -82,16 +82,31 @@ struct conf_tls {
 struct conf_server {
     char *name; /* as written: its address */
     struct conf_address address;
-    unsigned weight; /* 1 .. 256, default 1 */
-    struct conf_place place;
+    unsigned weight;          /* 1 .. 256, default 1 */
+    unsigned max_connections; /* 0: no limit */
+    bool backup;
+    struct conf_place place, max_connections_place;
 };
-enum conf_balance { CONF_BALANCE_ROUND_ROBIN, CONF_BALANCE_LEAST_CONN };
+enum conf_balance {
+    CONF_BALANCE_ROUND_ROBIN,
+    CONF_BALANCE_LEAST_CONN,
+    CONF_BALANCE_RANDOM,
+    CONF_BALANCE_SOURCE_HASH,
+    CONF_BALANCE_MAGLEV,
+};
+struct conf_queue {
+    unsigned size;
+    uint32_t timeout_ms;
+};
 struct conf_backend {
     char *name;
     struct conf_place place;
     struct conf_server *servers;
     size_t server_count; /* at least one */
     enum conf_balance balance;
+    uint32_t slow_start_ms; /* 0: none */
+    struct conf_queue queue;
+    struct conf_place slow_start_place, queue_place; /* line 0 where the key isn't given */
 };
 
 struct conf_files {

@@ -2,8 +2,9 @@
 #include "conf/schema_sections.h"
 
 /* A choice is stored as its index: the list follows its enum. */
-static const char *const balance_choices[] = {"round_robin", "least_conn", NULL};
-_Static_assert(COUNT(balance_choices) - 2 == CONF_BALANCE_LEAST_CONN, "balance");
+static const char *const balance_choices[] = {"round_robin", "least_conn", "random",
+                                              "source_hash", "maglev",     NULL};
+_Static_assert(COUNT(balance_choices) - 2 == CONF_BALANCE_MAGLEV, "balance");
 
 static const struct schema_key server_keys[] = {
     {
@@ -25,6 +26,26 @@ static const struct schema_key server_keys[] = {
         .max = 256,
         .offset = offsetof(struct conf_server, weight),
     },
+    {
+        .name = "max_connections",
+        .type = SCHEMA_INTEGER,
+        .help = "How many connections it has at most, those being made included; further ones wait in the "
+                "backend's `queue`. 0: no limit",
+        .example = "100",
+        .fallback = "0",
+        .min = 0,
+        .max = 10000000,
+        .offset = offsetof(struct conf_server, max_connections),
+        .place_offset = offsetof(struct conf_server, max_connections_place),
+    },
+    {
+        .name = "backup",
+        .type = SCHEMA_BOOLEAN,
+        .help = "Used only while no other server is up",
+        .example = "true",
+        .fallback = "false",
+        .offset = offsetof(struct conf_server, backup),
+    },
 };
 static const struct schema_section server_section = {
     SECTION_KEYS(server_keys),
@@ -33,6 +54,30 @@ static const struct schema_section server_section = {
     .place_offset = offsetof(struct conf_server, place),
     .shorthand = "address",
 };
+
+static const struct schema_key queue_keys[] = {
+    {
+        .name = "size",
+        .type = SCHEMA_INTEGER,
+        .help = "How many connections wait at most; the next one is refused. 0: none waits",
+        .example = "100",
+        .fallback = "1000",
+        .min = 0,
+        .max = 1000000,
+        .offset = offsetof(struct conf_queue, size),
+    },
+    {
+        .name = "timeout",
+        .type = SCHEMA_DURATION,
+        .help = "How long each waits at most",
+        .example = "\"2s\"",
+        .fallback = "5s",
+        .min = 1,
+        .max = HOUR_MS,
+        .offset = offsetof(struct conf_queue, timeout_ms),
+    },
+};
+static const struct schema_section queue_section = {SECTION_KEYS(queue_keys)};
 
 static const struct schema_key backend_keys[] = {
     {
@@ -49,11 +94,36 @@ static const struct schema_key backend_keys[] = {
     {
         .name = "balance",
         .type = SCHEMA_CHOICE,
-        .help = "How a server is chosen: in turn, or the one with the fewest connections for its weight",
+        .help =
+            "How a server is chosen: in turn, the one with the fewest connections for its weight, the better "
+            "of two drawn by lot, or by the client's address: `source_hash`, or `maglev`, with a table that "
+            "is the same on every host",
         .example = "\"least_conn\"",
         .fallback = "round_robin",
         .choices = balance_choices,
         .offset = offsetof(struct conf_backend, balance),
+    },
+    {
+        .name = "slow_start",
+        .type = SCHEMA_DURATION,
+        .help =
+            "How long the weight of a server that has come up or is new takes to grow from a tenth to the "
+            "whole",
+        .example = "\"30s\"",
+        .min = 1,
+        .max = HOUR_MS,
+        .offset = offsetof(struct conf_backend, slow_start_ms),
+        .place_offset = offsetof(struct conf_backend, slow_start_place),
+    },
+    {
+        .name = "queue",
+        .type = SCHEMA_GROUP,
+        .help =
+            "Where connections wait while every server has its `max_connections`; first come, first served",
+        .example = "{ size = 100; timeout = \"2s\"; }",
+        .section = &queue_section,
+        .offset = offsetof(struct conf_backend, queue),
+        .place_offset = offsetof(struct conf_backend, queue_place),
     },
 };
 const struct schema_section schema_backend = {

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "relay/loop.h"
+
 /* Workers must not write to each other's cache lines. */
 struct backend_view {
     _Alignas(128) uint64_t published; /* which set this is */
@@ -20,16 +22,35 @@ static struct server_set *set_of_conf(struct backend *backend, const struct conf
     for (size_t i = 0; i < conf->server_count; i++)
         entries[i] = (struct server_set_entry){.name = conf->servers[i].name,
                                                .address = &conf->servers[i].address,
-                                               .weight = conf->servers[i].weight};
+                                               .weight = conf->servers[i].weight,
+                                               .max_connections = conf->servers[i].max_connections,
+                                               .backup = conf->servers[i].backup};
     set = server_set_new(backend->shared, entries, conf->server_count);
     free(entries);
+    if (set != NULL && conf->balance == CONF_BALANCE_MAGLEV)
+        server_set_add_maglev(set);
     return set;
+}
+
+/* Workers draw different lots. */
+static struct balancer *new_balancer(const struct backend *backend, const struct server_set *set)
+{
+    static _Atomic uint64_t seed;
+    struct balancer_options options = backend->balancing;
+
+    if (atomic_load_explicit(&seed, memory_order_relaxed) == 0)
+        atomic_store_explicit(&seed, loop_now_ms(), memory_order_relaxed);
+    options.seed = atomic_fetch_add_explicit(&seed, 1, memory_order_relaxed);
+    return balancer_new(&options, set);
 }
 
 int backend_init(struct backend *backend, const struct conf_backend *conf, struct backend_registry *registry,
                  unsigned worker_count)
 {
-    *backend = (struct backend){.name = conf->name, .balance = conf->balance};
+    *backend = (struct backend){
+        .name = conf->name,
+        .balancing = {.balance = conf->balance, .slow_start_ms = conf->slow_start_ms, .panic = true},
+        .queue = conf->queue};
     pthread_mutex_init(&backend->lock, NULL);
     backend->shared = backend_shared_get(registry, conf->name);
     backend->views =
@@ -43,12 +64,13 @@ int backend_init(struct backend *backend, const struct conf_backend *conf, struc
         struct backend_view *view = &backend->views[backend->worker_count];
 
         *view = (struct backend_view){.set = server_set_ref(backend->newest)};
-        view->balancer = balancer_new(backend->balance, view->set);
+        view->balancer = new_balancer(backend, view->set);
         if (view->balancer == NULL) {
             server_set_unref(view->set);
             goto clear;
         }
     }
+    atomic_store_explicit(&backend->shared->began, true, memory_order_relaxed);
     return 0;
 
 clear:
@@ -73,12 +95,15 @@ void backend_publish(struct backend *backend, struct server_set *set)
 {
     struct server_set *old;
 
+    if (backend->balancing.balance == CONF_BALANCE_MAGLEV)
+        server_set_add_maglev(set);
     pthread_mutex_lock(&backend->lock);
     old = backend->newest;
     backend->newest = set;
     atomic_fetch_add_explicit(&backend->published, 1, memory_order_release);
     pthread_mutex_unlock(&backend->lock);
     server_set_unref(old);
+    backend_queue_wake(backend->shared);
 }
 
 struct server_set *backend_set(struct backend *backend)
@@ -105,7 +130,7 @@ static struct backend_view *look(struct backend *backend, unsigned worker_index)
     set = server_set_ref(backend->newest);
     published = atomic_load_explicit(&backend->published, memory_order_relaxed);
     pthread_mutex_unlock(&backend->lock);
-    balancer = balancer_new(backend->balance, set);
+    balancer = new_balancer(backend, set);
     if (balancer == NULL) {
         server_set_unref(set);
         return view;
@@ -117,14 +142,62 @@ static struct backend_view *look(struct backend *backend, unsigned worker_index)
     return view;
 }
 
-struct backend_server *backend_choose(struct backend *backend, unsigned worker_index,
-                                      const struct balancer_request *request, size_t *left)
+static bool pick(struct backend_view *view, const struct balancer_request *request,
+                 struct balancer_choice *picked, struct backend_choice *choice)
+{
+    balancer_pick(view->balancer, view->set, request, picked);
+    *choice = (struct backend_choice){.left = picked->left};
+    if (picked->slot == BALANCER_NONE)
+        return false;
+    choice->server = view->set->slots[picked->slot].server;
+    backend_server_occupy(choice->server);
+    return true;
+}
+
+/* With the lock, so that nobody is let in between looking and taking. */
+static enum backend_answer choose_limited(struct backend *backend, struct backend_view *view,
+                                          const struct balancer_request *request,
+                                          struct backend_waiter *waiter, struct backend_choice *choice)
+{
+    struct backend_queue *queue = &backend->shared->queue;
+    const struct backend_waiter *first = TAILQ_FIRST(&queue->waiters);
+    struct balancer_choice picked = {.full = true};
+
+    if (waiter->queued ? first == waiter : first == NULL) {
+        if (pick(view, request, &picked, choice))
+            return BACKEND_CHOSEN;
+        if (!picked.full)
+            return BACKEND_NOBODY;
+    }
+    if (waiter->queued) {
+        waiter->woken = false;
+        return BACKEND_WAIT;
+    }
+    if (atomic_load(&queue->length) >= backend->queue.size) {
+        atomic_fetch_add_explicit(&queue->overflowed, 1, memory_order_relaxed);
+        return BACKEND_OVERFLOW;
+    }
+    backend_queue_insert(queue, waiter);
+    /* Once more: a place that was given up before we were counted has woken nobody. */
+    if (TAILQ_FIRST(&queue->waiters) == waiter && pick(view, request, &picked, choice))
+        return BACKEND_CHOSEN;
+    return BACKEND_WAIT;
+}
+
+enum backend_answer backend_choose(struct backend *backend, unsigned worker_index,
+                                   const struct balancer_request *request, struct backend_waiter *waiter,
+                                   struct backend_choice *choice)
 {
     struct backend_view *view = look(backend, worker_index);
-    const size_t chosen = balancer_pick(view->balancer, view->set, request, left);
+    struct balancer_choice picked;
+    enum backend_answer answer;
 
-    if (chosen == BALANCER_NONE)
-        return NULL;
-    backend_server_occupy(view->set->slots[chosen].server);
-    return view->set->slots[chosen].server;
+    if (!view->set->limited && !waiter->queued)
+        return pick(view, request, &picked, choice) ? BACKEND_CHOSEN : BACKEND_NOBODY;
+    pthread_mutex_lock(&backend->shared->queue.lock);
+    answer = choose_limited(backend, view, request, waiter, choice);
+    if (answer != BACKEND_WAIT && waiter->queued)
+        backend_queue_remove(backend->shared, waiter);
+    pthread_mutex_unlock(&backend->shared->queue.lock);
+    return answer;
 }

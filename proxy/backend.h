@@ -22,7 +22,8 @@
 
 struct backend {
     const char *name; /* borrowed from the conf */
-    enum conf_balance balance;
+    struct balancer_options balancing;
+    struct conf_queue queue;
     struct backend_shared *shared; /* a reference: what all generations know of it */
     pthread_mutex_t lock;
     struct server_set *newest;  /* a reference; under the lock */
@@ -41,7 +42,20 @@ void backend_publish(struct backend *backend, struct server_set *set);
 /* The newest set, with a reference for the caller. Any thread. */
 struct server_set *backend_set(struct backend *backend);
 
-/* The server to connect to now, of those that were not tried, with backend_server_occupy() done; NULL: all
- * have been tried. *left: how many could have been chosen. On the worker's thread. */
-struct backend_server *backend_choose(struct backend *backend, unsigned worker_index,
-                                      const struct balancer_request *request, size_t *left);
+enum backend_answer {
+    BACKEND_CHOSEN, /* server: to connect to now, with backend_server_occupy() done */
+    BACKEND_NOBODY, /* no server is left to try */
+    BACKEND_WAIT,   /* all are full: the waiter is in the queue, and on_turn will tell when to choose again */
+    BACKEND_OVERFLOW, /* all are full, and so is the queue */
+};
+
+struct backend_choice {
+    struct backend_server *server;
+    size_t left; /* how many could have been chosen, this one included */
+};
+
+/* Chooses a server of those that were not tried. waiter->queued false: newly come, else those in the queue
+ * come first; a waiter that was queued leaves the queue unless the answer is WAIT. On the worker's thread. */
+enum backend_answer backend_choose(struct backend *backend, unsigned worker_index,
+                                   const struct balancer_request *request, struct backend_waiter *waiter,
+                                   struct backend_choice *choice);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "relay/loop.h"
+
 struct backend_registry {
     pthread_mutex_t lock;
     SLIST_HEAD(, backend_shared) backends;
@@ -68,6 +70,7 @@ struct backend_shared *backend_shared_get(struct backend_registry *registry, con
     backend->registry = registry;
     atomic_init(&backend->references, 1);
     SLIST_INIT(&backend->servers);
+    backend_queue_init(&backend->queue);
     SLIST_INSERT_HEAD(&registry->backends, backend, link);
 
 unlock:
@@ -96,6 +99,7 @@ void backend_shared_unref(struct backend_shared *backend)
     pthread_mutex_unlock(&registry->lock);
     if (backend == NULL)
         return;
+    backend_queue_destroy(&backend->queue);
     free(backend->name);
     free(backend);
 }
@@ -145,6 +149,8 @@ struct backend_server *backend_server_get(struct backend_shared *backend, const 
     server->address.place = (struct conf_place){0};
     atomic_init(&server->references, 1);
     atomic_init(&server->stats.up, 1);
+    if (atomic_load_explicit(&backend->began, memory_order_relaxed))
+        atomic_init(&server->up_since_ms, loop_now_ms());
     SLIST_INSERT_HEAD(&backend->servers, server, link);
 
 unlock:
@@ -175,17 +181,34 @@ void backend_server_unref(struct backend_server *server)
         server_free(server);
 }
 
+enum backend_condition backend_server_condition(const struct backend_server *server, uint64_t now_ms)
+{
+    if (atomic_load_explicit(&server->down, memory_order_relaxed))
+        return BACKEND_DOWN;
+    return atomic_load_explicit(&server->ejected_until_ms, memory_order_relaxed) > now_ms ? BACKEND_EJECTED
+                                                                                          : BACKEND_UP;
+}
+
+uint64_t backend_server_up_since(const struct backend_server *server)
+{
+    const uint64_t up = atomic_load_explicit(&server->up_since_ms, memory_order_relaxed);
+    const uint64_t back = atomic_load_explicit(&server->ejected_until_ms, memory_order_relaxed);
+
+    return up > back ? up : back;
+}
+
 /* --- What befalls it --- */
 
 void backend_server_occupy(struct backend_server *server)
 {
     backend_server_ref(server);
-    atomic_fetch_add_explicit(&server->stats.occupied, 1, memory_order_relaxed);
+    atomic_fetch_add(&server->stats.occupied, 1);
 }
 
 void backend_server_vacate(struct backend_server *server)
 {
-    atomic_fetch_sub_explicit(&server->stats.occupied, 1, memory_order_relaxed);
+    atomic_fetch_sub(&server->stats.occupied, 1);
+    backend_queue_wake(server->backend);
     backend_server_unref(server);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "conf/conf.h"
+#include "proxy/backend_queue.h"
 #include "proxy/stats.h"
 
 struct backend_registry;
@@ -19,6 +20,15 @@ struct backend_shared {
     struct backend_registry *registry;
     _Atomic unsigned references;
     char *name;
+    _Atomic bool began; /* a first set is there: servers that come later are new */
+    struct backend_queue queue;
+};
+
+/* What is known of whether a server can be used. */
+enum backend_condition {
+    BACKEND_UP,      /* nothing is known against it */
+    BACKEND_EJECTED, /* connections fared badly lately */
+    BACKEND_DOWN,    /* its health check says so */
 };
 
 /* One server of it: immutable but for atomics. */
@@ -30,6 +40,9 @@ struct backend_server {
     struct conf_address address; /* a copy; its text is the name */
     struct server_stats stats;
     _Atomic uint64_t avoid_until_ms; /* loop_now_ms(): after a failure others are preferred for a moment */
+    _Atomic bool down;               /* its health check's word */
+    _Atomic uint64_t ejected_until_ms;
+    _Atomic uint64_t up_since_ms; /* 0: as long as we are */
 };
 
 /* NULL: out of memory. */
@@ -49,6 +62,10 @@ struct backend_server *backend_server_get(struct backend_shared *backend, const 
 struct backend_server *backend_server_ref(struct backend_server *server);
 void backend_server_unref(struct backend_server *server); /* NULL: nothing */
 
+enum backend_condition backend_server_condition(const struct backend_server *server, uint64_t now_ms);
+/* Since when it can be used, or could before it was ejected; 0: as long as we are. For slow_start. */
+uint64_t backend_server_up_since(const struct backend_server *server);
+
 /* How long a server that failed is tried only after the others. */
 #define BACKEND_AVOID_MS 1000u
 
@@ -57,7 +74,7 @@ void backend_server_unref(struct backend_server *server); /* NULL: nothing */
 /* A connection is about to be made: it counts as one of the server's until backend_server_released(). Takes a
  * reference. */
 void backend_server_occupy(struct backend_server *server);
-/* It came to nothing, or has ended. Gives the reference back. */
+/* It came to nothing, or has ended: whoever waits for a place is woken. Gives the reference back. */
 void backend_server_vacate(struct backend_server *server);
 /* The outcome of a connect. */
 void backend_server_connected(struct backend_server *server);

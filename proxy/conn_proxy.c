@@ -115,6 +115,10 @@ static void on_dial_end(void *arg, const struct dial_end *end)
         conn_abort(conn, &(struct conn_outcome){OUTCOME_RESET, CLOSED_BY_SERVER, end->detail});
         return;
     }
+    if (end->status == DIAL_WAITED) {
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_TIMEOUT, CLOSED_BY_SLUICE, end->detail});
+        return;
+    }
     if (end->status != DIAL_CONNECTED) {
         conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, end->detail});
         return;
@@ -130,6 +134,9 @@ void conn_start_dial(struct conn *conn)
         .loop = worker_loop(conn->worker),
         .backend = conn->target->backend,
         .worker_index = worker_index(conn->worker),
+        .post = worker_post,
+        .worker = conn->worker,
+        .client_hash = balancer_hash_client(conn->peer),
         .timeout_ms = conn->listener->timeouts.connect_ms,
         .server = &conn->server,
         .free_descriptor = on_descriptor_wanted,

@@ -17,13 +17,18 @@
  * each one's share of the deadline below what a connect over a network needs. */
 #define DIAL_TRIES_MAX 16
 
-enum dial_state { DIAL_STATE_CONNECTING, DIAL_STATE_BUSY_UNIX, DIAL_STATE_OVER };
+/* Who waits in the queue looks again this often, whether woken or not: an ejection that ends wakes nobody. */
+#define DIAL_QUEUE_LOOK_MS 1000
+
+enum dial_state { DIAL_STATE_QUEUED, DIAL_STATE_CONNECTING, DIAL_STATE_BUSY_UNIX, DIAL_STATE_OVER };
 
 struct dial {
     struct dial_options options;
     enum dial_state state;
     bool starting; /* within dial_start: the end has to wait for the next turn */
     uint64_t deadline_ms, try_deadline_ms;
+    uint64_t queue_deadline_ms; /* 0: has not waited */
+    struct backend_waiter waiter;
     struct backend_server *current; /* occupied by us; NULL: none, or handed over */
     struct event timer;
     struct loop_task report, burial;
@@ -198,24 +203,74 @@ static bool dial_current(struct dial *dial)
     return false;
 }
 
-/* Chooses the next server, which gets its share of the time that is left. false: nobody is left to try. */
+static void forget_tried(struct dial *dial)
+{
+    for (size_t i = 0; i < dial->tried_count; i++)
+        backend_server_unref(dial->tried[i]);
+    dial->tried_count = 0;
+}
+
+/* Its time in the queue is no connect's: afterwards it begins anew, with every server and the whole deadline.
+ */
+static void wait_in_queue(struct dial *dial)
+{
+    const uint64_t now = loop_now_ms();
+    uint64_t left;
+
+    if (dial->queue_deadline_ms == 0)
+        dial->queue_deadline_ms = now + dial->options.backend->queue.timeout_ms;
+    left = dial->queue_deadline_ms > now ? dial->queue_deadline_ms - now : 1;
+    dial->state = DIAL_STATE_QUEUED;
+    forget_tried(dial);
+    arm_timer(dial, left < DIAL_QUEUE_LOOK_MS ? left : DIAL_QUEUE_LOOK_MS);
+}
+
+static void give_up(struct dial *dial, const char *why)
+{
+    if (why != NULL)
+        snprintf(dial->detail, sizeof(dial->detail), "%s: %s", dial->options.backend->name, why);
+    dial_finish(dial, DIAL_NO_SERVER);
+}
+
+/* Chooses the next server, which gets its share of the time that is left. false: it waits, or nobody is left
+ * to try and that has been told. */
 static bool choose_next(struct dial *dial)
 {
     const uint64_t now = loop_now_ms();
-    const struct balancer_request request = {
-        .tried = dial->tried, .tried_count = dial->tried_count, .now_ms = now};
-    size_t left, room = DIAL_TRIES_MAX - dial->tried_count;
+    const struct balancer_request request = {.tried = dial->tried,
+                                             .tried_count = dial->tried_count,
+                                             .client_hash = dial->options.client_hash,
+                                             .now_ms = now};
+    const size_t room = DIAL_TRIES_MAX - dial->tried_count;
+    struct backend_choice choice;
 
     leave_current(dial);
-    if (room == 0 || now >= dial->deadline_ms)
+    if (dial->state == DIAL_STATE_QUEUED)
+        dial->deadline_ms = now + dial->options.timeout_ms;
+    if (room == 0 || now >= dial->deadline_ms) {
+        give_up(dial, NULL);
         return false;
-    dial->current = backend_choose(dial->options.backend, dial->options.worker_index, &request, &left);
-    if (dial->current == NULL)
+    }
+    switch (
+        backend_choose(dial->options.backend, dial->options.worker_index, &request, &dial->waiter, &choice)) {
+    case BACKEND_CHOSEN:
+        break;
+    case BACKEND_NOBODY:
+        give_up(dial, dial->tried_count == 0 ? "no server for now" : NULL);
         return false;
-    if (left > room)
-        left = room;
+    case BACKEND_WAIT:
+        wait_in_queue(dial);
+        return false;
+    case BACKEND_OVERFLOW:
+        give_up(dial, "every server has its max_connections, and the queue is full");
+        return false;
+    }
+    dial->state = DIAL_STATE_CONNECTING;
+    dial->current = choice.server;
     dial->tried[dial->tried_count++] = backend_server_ref(dial->current);
-    dial->try_deadline_ms = now + (dial->deadline_ms - now + left - 1) / left;
+    if (choice.left > room)
+        choice.left = room;
+    dial->try_deadline_ms = now + (dial->deadline_ms - now + choice.left - 1) / choice.left;
     return true;
 }
 
@@ -232,9 +287,25 @@ static void dial_next(struct dial *dial)
         if (error != EADDRNOTAVAIL)
             backend_server_failed(dial->current, loop_now_ms());
     }
-    if (dial->tried_count == 0)
-        snprintf(dial->detail, sizeof(dial->detail), "%s: no server for now", dial->options.backend->name);
-    dial_finish(dial, DIAL_NO_SERVER);
+}
+
+static void on_turn(struct backend_waiter *waiter)
+{
+    dial_next((struct dial *)((char *)waiter - offsetof(struct dial, waiter)));
+}
+
+static void on_queue_timer(struct dial *dial)
+{
+    struct backend_shared *shared = dial->options.backend->shared;
+
+    if (loop_now_ms() < dial->queue_deadline_ms) {
+        dial_next(dial);
+        return;
+    }
+    backend_queue_leave(shared, &dial->waiter);
+    atomic_fetch_add_explicit(&shared->queue.timed_out, 1, memory_order_relaxed);
+    snprintf(dial->detail, sizeof(dial->detail), "queue");
+    dial_finish(dial, DIAL_WAITED);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -243,6 +314,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    if (dial->state == DIAL_STATE_QUEUED) {
+        on_queue_timer(dial);
+        return;
+    }
     if (dial->state == DIAL_STATE_BUSY_UNIX && loop_now_ms() < dial->try_deadline_ms) {
         if (!dial_current(dial))
             try_failed(dial, strerror(errno), true);
@@ -269,6 +344,9 @@ struct dial *dial_start(const struct dial_options *options)
     dial->deadline_ms = loop_now_ms() + options->timeout_ms;
     dial->options.server->fd = -1;
     evtimer_assign(&dial->timer, options->loop->base, on_timer, dial);
+    dial->waiter =
+        (struct backend_waiter){.post = options->post, .worker = options->worker, .on_turn = on_turn};
+    dial->state = DIAL_STATE_CONNECTING;
     dial->starting = true;
     dial_next(dial);
     dial->starting = false;
@@ -292,8 +370,7 @@ void dial_free(struct dial *dial)
     else
         leave_current(dial);
     dial->current = NULL;
-    for (size_t i = 0; i < dial->tried_count; i++)
-        backend_server_unref(dial->tried[i]);
-    dial->tried_count = 0;
+    forget_tried(dial);
+    backend_queue_leave(dial->options.backend->shared, &dial->waiter);
     loop_bury(dial->options.loop, &dial->burial);
 }

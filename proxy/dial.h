@@ -1,6 +1,7 @@
 /* Connects to a server of a backend without blocking: the balancer's choice first, the next one when it
- * fails, all within one deadline. A server that doesn't answer gets its share of the deadline only, so that a
- * black hole leaves time for the others. Belongs to one worker. Refuses to know clients. */
+ * fails, all within one deadline. While all are full it waits in the backend's queue. A server that doesn't
+ * answer gets its share of the deadline only, so that a black hole leaves time for the others. Belongs to one
+ * worker. Refuses to know clients. */
 #pragma once
 
 #include <stdbool.h>
@@ -15,6 +16,7 @@ enum dial_status {
     DIAL_CONNECTED,
     DIAL_LOST,        /* was connected, and the server has reset it already: the endpoint is closed */
     DIAL_NO_SERVER,   /* each was tried, or the deadline is over; `detail` tells of the last */
+    DIAL_WAITED,      /* too long, in the backend's queue */
     DIAL_NO_RESOURCE, /* no descriptor or memory here: no server's fault */
 };
 
@@ -28,7 +30,12 @@ struct dial_options {
     struct loop *loop;
     struct backend *backend; /* borrowed, outlives the dial */
     unsigned worker_index;
-    uint32_t timeout_ms;
+    /* Calls fn(worker, arg) soon on this thread; any thread: worker_post(). For whoever waits in the queue.
+     */
+    bool (*post)(struct worker *worker, void (*fn)(struct worker *worker, void *arg), void *arg);
+    struct worker *worker;
+    uint64_t client_hash;    /* balancer_hash_client() */
+    uint32_t timeout_ms;     /* for connecting; the time in the queue is apart */
     struct endpoint *server; /* borrowed: opened by the dial, the owner's once CONNECTED, else closed */
     /* Asked when there is no descriptor left: true, one was made free. */
     bool (*free_descriptor)(void *arg);

@@ -10,19 +10,27 @@
 
 #include "proxy/backend_registry.h"
 
+struct maglev;
+
 /* How a set is described. */
 struct server_set_entry {
     const char *name;                   /* unique in the set; copied */
     const struct conf_address *address; /* copied; `text` and `place` are not looked at */
     unsigned weight;                    /* 1 .. 256 */
+    unsigned max_connections;           /* 0: no limit */
+    bool backup;                        /* only while no other is up */
 };
 
 struct server_set {
     _Atomic unsigned references;
-    size_t count; /* 0: nobody to go to, for now */
+    struct maglev *maglev; /* of those that are no backups; NULL: not asked for, none, or no memory */
+    bool limited;          /* some server has max_connections */
+    size_t count;          /* 0: nobody to go to, for now */
     struct server_slot {
         struct backend_server *server; /* a reference */
-        unsigned weight;
+        uint64_t hash;                 /* of its name */
+        unsigned weight, max_connections;
+        bool backup;
     } slots[];
 };
 
@@ -30,5 +38,8 @@ struct server_set {
  */
 struct server_set *server_set_new(struct backend_shared *backend, const struct server_set_entry *entries,
                                   size_t count);
+/* Before anybody else has the set. Without memory for it there is none, and whoever looks for it does
+ * without. */
+void server_set_add_maglev(struct server_set *set);
 struct server_set *server_set_ref(struct server_set *set);
 void server_set_unref(struct server_set *set); /* NULL: nothing */

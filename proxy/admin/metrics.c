@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "proxy/admin/metrics_backends.h"
+
 void metrics_write_label(FILE *stream, const char *name, const char *value)
 {
     fprintf(stream, "%s=\"", name);
@@ -20,7 +22,7 @@ void metrics_write_label(FILE *stream, const char *name, const char *value)
     fputc('"', stream);
 }
 
-static void write_help(FILE *stream, const char *name, const char *type, const char *help)
+void metrics_write_help(FILE *stream, const char *name, const char *type, const char *help)
 {
     fprintf(stream, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -142,66 +144,19 @@ static void write_listeners(const struct generation *generation, const struct ad
 {
     const struct generation_listener *listeners = generation->listeners;
 
-    write_help(stream, "sluice_relay_bytes_total", "counter", "Payload bytes moved, by path.");
+    metrics_write_help(stream, "sluice_relay_bytes_total", "counter", "Payload bytes moved, by path.");
     for (size_t i = 0; i < generation->listener_count; i++)
         write_paths(stream, "sluice_relay_bytes_total", listeners[i].name, &sums[i], write_bytes);
-    write_help(stream, "sluice_relay_segments_total", "counter",
-               "Stretches of payload begun, by path and the reason for it.");
+    metrics_write_help(stream, "sluice_relay_segments_total", "counter",
+                       "Stretches of payload begun, by path and the reason for it.");
     for (size_t i = 0; i < generation->listener_count; i++)
         write_paths(stream, "sluice_relay_segments_total", listeners[i].name, &sums[i], write_segments);
     for (size_t m = 0; m < sizeof(listener_metrics) / sizeof(listener_metrics[0]); m++) {
-        write_help(stream, listener_metrics[m].name, listener_metrics[m].type, listener_metrics[m].help);
+        metrics_write_help(stream, listener_metrics[m].name, listener_metrics[m].type,
+                           listener_metrics[m].help);
         for (size_t i = 0; i < generation->listener_count; i++)
             write_listener_value(stream, listener_metrics[m].name, listeners[i].name,
                                  listener_metrics[m].value(&sums[i]));
-    }
-}
-
-static uint64_t server_up(const struct server_stats *stats)
-{
-    return (uint64_t)atomic_load_explicit(&stats->up, memory_order_relaxed);
-}
-
-static uint64_t server_connections(const struct server_stats *stats)
-{
-    return relay_counter_get(&stats->connections);
-}
-
-static uint64_t server_failures(const struct server_stats *stats)
-{
-    return relay_counter_get(&stats->failures);
-}
-
-static const struct {
-    const char *name, *type, *help;
-    uint64_t (*value)(const struct server_stats *stats);
-} backend_metrics[] = {
-    {"sluice_backend_up", "gauge", "1, or 0 after the last connect to the server failed.", server_up},
-    {"sluice_backend_connections", "gauge", "Connections open to the server now.", server_connections},
-    {"sluice_backend_failures_total", "counter", "Connects to the server that failed.", server_failures},
-};
-
-static void write_backends(const struct generation *generation, FILE *stream)
-{
-    for (size_t m = 0; m < sizeof(backend_metrics) / sizeof(backend_metrics[0]); m++) {
-        const char *name = backend_metrics[m].name;
-
-        write_help(stream, name, backend_metrics[m].type, backend_metrics[m].help);
-        for (size_t i = 0; i < generation->backend_count; i++) {
-            struct backend *backend = &generation->backends[i];
-            struct server_set *set = backend_set(backend);
-
-            for (size_t j = 0; j < set->count; j++) {
-                const struct backend_server *server = set->slots[j].server;
-
-                fprintf(stream, "%s{", name);
-                metrics_write_label(stream, "backend", backend->name);
-                fputc(',', stream);
-                metrics_write_label(stream, "server", server->name);
-                fprintf(stream, "} %" PRIu64 "\n", backend_metrics[m].value(&server->stats));
-            }
-            server_set_unref(set);
-        }
     }
 }
 
@@ -215,20 +170,20 @@ void metrics_write(const struct admin_view *view, FILE *stream)
         return;
     for (size_t i = 0; i < generation->listener_count; i++)
         admin_view_listener(generation->listeners[i].stats, &sums[i]);
-    write_help(stream, "sluice_build_info", "gauge", "Always 1; the version is the label.");
+    metrics_write_help(stream, "sluice_build_info", "gauge", "Always 1; the version is the label.");
     fprintf(stream, "sluice_build_info{version=\"%s\"} 1\n", SLUICE_VERSION);
     write_listeners(generation, sums, stream);
-    write_backends(generation, stream);
-    write_help(stream, "sluice_syscalls_total", "counter",
-               "System calls of the data path, without OpenSSL's and libevent's own.");
+    metrics_write_backends(generation, stream);
+    metrics_write_help(stream, "sluice_syscalls_total", "counter",
+                       "System calls of the data path, without OpenSSL's and libevent's own.");
     for (int call = 0; call < RELAY_SYSCALL_COUNT; call++)
         fprintf(stream, "sluice_syscalls_total{call=\"%s\"} %" PRIu64 "\n",
                 relay_syscall_name((enum relay_syscall)call), view->syscalls[call]);
-    write_help(stream, "sluice_log_dropped_total", "counter",
-               "Access log lines dropped because the queue was full.");
+    metrics_write_help(stream, "sluice_log_dropped_total", "counter",
+                       "Access log lines dropped because the queue was full.");
     fprintf(stream, "sluice_log_dropped_total %" PRIu64 "\n", view->log_dropped);
-    write_help(stream, "sluice_capture_dropped_total", "counter",
-               "Packets missing in capture files: the disk was too slow, or the file was full.");
+    metrics_write_help(stream, "sluice_capture_dropped_total", "counter",
+                       "Packets missing in capture files: the disk was too slow, or the file was full.");
     fprintf(stream, "sluice_capture_dropped_total %" PRIu64 "\n", capture_dropped());
     free(sums);
 }

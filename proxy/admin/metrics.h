@@ -11,3 +11,5 @@ void metrics_write(const struct admin_view *view, FILE *stream);
 
 /* value between quotes, escaped as the format asks: backslash, quote, line feed. */
 void metrics_write_label(FILE *stream, const char *name, const char *value);
+/* HELP and TYPE of a family. */
+void metrics_write_help(FILE *stream, const char *name, const char *type, const char *help);

@@ -2,13 +2,8 @@
  * Refuses to know how the figures come about and how they are fetched. */
 #include "proxy/admin/status.h"
 
+#include "proxy/admin/status_backends.h"
 #include "relay/session.h"
-
-/* Counters are unsigned, JSON's integers signed: 2^63 bytes take a 100 Gbit/s line 23 years. */
-static json_t *count(uint64_t n)
-{
-    return json_integer((json_int_t)(n & INT64_MAX));
-}
 
 static json_t *segment_to_json(const struct admin_direction *sums, int mode, int source, int sink)
 {
@@ -21,7 +16,7 @@ static json_t *segment_to_json(const struct admin_direction *sums, int mode, int
         if (n == 0)
             continue;
         total += n;
-        json_object_set_new(reasons, relay_reason_name((enum relay_reason)reason), count(n));
+        json_object_set_new(reasons, relay_reason_name((enum relay_reason)reason), admin_count(n));
     }
     if (total == 0 && sums->bytes[mode][source][sink] == 0) {
         json_decref(reasons);
@@ -30,7 +25,8 @@ static json_t *segment_to_json(const struct admin_direction *sums, int mode, int
     return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "mode", relay_mode_name((enum relay_mode)mode),
                      "source_crypto", relay_crypto_name((enum relay_crypto)source), "sink_crypto",
                      relay_crypto_name((enum relay_crypto)sink), "bytes",
-                     count(sums->bytes[mode][source][sink]), "count", count(total), "reasons", reasons);
+                     admin_count(sums->bytes[mode][source][sink]), "count", admin_count(total), "reasons",
+                     reasons);
 }
 
 static json_t *direction_to_json(const struct admin_direction *sums)
@@ -47,9 +43,10 @@ static json_t *direction_to_json(const struct admin_direction *sums)
             }
         }
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "bytes", count(sums->user_bytes + sums->kernel_bytes),
-                     "user_bytes", count(sums->user_bytes), "kernel_bytes", count(sums->kernel_bytes),
-                     "head_bytes", count(sums->head_bytes), "segments", segments);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "bytes", admin_count(sums->user_bytes + sums->kernel_bytes),
+                     "user_bytes", admin_count(sums->user_bytes), "kernel_bytes",
+                     admin_count(sums->kernel_bytes), "head_bytes", admin_count(sums->head_bytes), "segments",
+                     segments);
 }
 
 static json_t *listener_to_json(const struct generation_listener *listener)
@@ -63,30 +60,8 @@ static json_t *listener_to_json(const struct generation_listener *listener)
                             direction_to_json(&sums.directions[direction]));
     return json_pack("{s:s, s:b, s:s, s:o, s:o, s:o, s:o}", "address", listener->address, "tls",
                      listener->certs != NULL, "target", listener->target->name, "connections",
-                     count(sums.connections), "total", count(sums.connections_total), "accept_paused",
-                     count(sums.accept_paused), "directions", directions);
-}
-
-static json_t *backend_to_json(struct backend *backend)
-{
-    struct server_set *set = backend_set(backend);
-    json_t *servers = json_array();
-
-    for (size_t i = 0; i < set->count; i++) {
-        const struct backend_server *server = set->slots[i].server;
-        const struct server_stats *stats = &server->stats;
-
-        json_array_append_new(servers, json_pack("{s:s, s:s, s:b, s:o, s:o, s:o}", "name", server->name,
-                                                 "address", server->address.text, "up",
-                                                 atomic_load_explicit(&stats->up, memory_order_relaxed) != 0,
-                                                 "connections", count(relay_counter_get(&stats->connections)),
-                                                 "total", count(relay_counter_get(&stats->connections_total)),
-                                                 "failures", count(relay_counter_get(&stats->failures))));
-    }
-    server_set_unref(set);
-    return json_pack("{s:s, s:o}", "balance",
-                     backend->balance == CONF_BALANCE_LEAST_CONN ? "least_conn" : "round_robin", "servers",
-                     servers);
+                     admin_count(sums.connections), "total", admin_count(sums.connections_total),
+                     "accept_paused", admin_count(sums.accept_paused), "directions", directions);
 }
 
 json_t *status_build(const struct admin_view *view)
@@ -102,13 +77,13 @@ json_t *status_build(const struct admin_view *view)
             json_object_set_new(listeners, listener->name, listener_to_json(listener));
     }
     for (size_t i = 0; i < generation->backend_count; i++)
-        json_object_set_new(backends, generation->backends[i].name,
-                            backend_to_json(&generation->backends[i]));
+        json_object_set_new(backends, generation->backends[i].name, status_backend(&generation->backends[i]));
     for (int call = 0; call < RELAY_SYSCALL_COUNT; call++)
         json_object_set_new(syscalls, relay_syscall_name((enum relay_syscall)call),
-                            count(view->syscalls[call]));
+                            admin_count(view->syscalls[call]));
     return json_pack("{s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "version", SLUICE_VERSION, "uptime_s",
-                     count(view->uptime_ms / 1000), "generation", count(generation->number), "workers",
-                     count(view->workers), "draining", view->draining, "listeners", listeners, "backends",
-                     backends, "syscalls", syscalls, "log_dropped", count(view->log_dropped));
+                     admin_count(view->uptime_ms / 1000), "generation", admin_count(generation->number),
+                     "workers", admin_count(view->workers), "draining", view->draining, "listeners",
+                     listeners, "backends", backends, "syscalls", syscalls, "log_dropped",
+                     admin_count(view->log_dropped));
 }

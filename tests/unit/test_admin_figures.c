@@ -152,6 +152,8 @@ static void test_metrics_lines(void **state)
     expect_line(text, "sluice_backend_connections{backend=\"app\",server=\"unix:/tmp/a\\\"b\\\\c\\nd\"} 2");
     expect_line(text,
                 "sluice_backend_failures_total{backend=\"app\",server=\"unix:/tmp/a\\\"b\\\\c\\nd\"} 6");
+    expect_line(text, "sluice_backend_queue{backend=\"app\"} 0");
+    expect_line(text, "sluice_backend_queue_overflowed_total{backend=\"app\"} 0");
     expect_line(text, "sluice_syscalls_total{call=\"splice\"} 77");
     expect_line(text, "sluice_log_dropped_total 9");
     free(text);
@@ -179,7 +181,7 @@ static void test_metrics_are_well_formed(void **state)
         assert_int_equal(sscanf(line, "%99[a-z_]", name), 1);
         assert_string_equal(name, family);
     }
-    assert_int_equal(families, 15);
+    assert_int_equal(families, 19);
     free(text);
 }
 

@@ -408,7 +408,7 @@ static void test_allowed(void **state)
         "files = { f = { root = \"/\"; }; }; " /* the backend `app` is used */
         "backends = { app = { servers = ( \"127.0.0.1:1\" ); }; x = { servers = ( \"[::1]:1\" ); }; };" WEB,
         /* One name under several. */
-        "backends = { app = { servers = ( \"unix:/run/a\", \"unix:/run/a\" ); }; };"
+        "backends = { app = { servers = ( \"unix:/run/a\", \"unix:/run/b\" ); }; };"
         "files = { app = { root = \"/\"; index = [ ]; }; };"
         "listeners = { app = { address = \":0\"; files = \"app\"; }; x = { address = \":0\"; proxy = "
         "\"app\"; }; };",

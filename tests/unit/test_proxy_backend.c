@@ -56,9 +56,13 @@ static int teardown(void **state)
 static struct backend_server *choose(struct fixture *f, unsigned worker)
 {
     const struct balancer_request request = {.now_ms = 1};
-    size_t left;
+    struct backend_waiter waiter = {0};
+    struct backend_choice choice;
+    const enum backend_answer answer = backend_choose(&f->backend, worker, &request, &waiter, &choice);
 
-    return backend_choose(&f->backend, worker, &request, &left);
+    assert_true(answer == BACKEND_CHOSEN || answer == BACKEND_NOBODY);
+    assert_int_equal(choice.server != NULL, answer == BACKEND_CHOSEN);
+    return choice.server;
 }
 
 /* The name of the one chosen, whose place is given up again. */

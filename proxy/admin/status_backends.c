@@ -1,0 +1,46 @@
+/* The part of /status.json that tells of a backend and its servers.
+ * Refuses to know how the figures come about. */
+#include "proxy/admin/status_backends.h"
+
+static const char *const balance_names[] = {
+    [CONF_BALANCE_ROUND_ROBIN] = "round_robin", [CONF_BALANCE_LEAST_CONN] = "least_conn",
+    [CONF_BALANCE_RANDOM] = "random",           [CONF_BALANCE_SOURCE_HASH] = "source_hash",
+    [CONF_BALANCE_MAGLEV] = "maglev",
+};
+
+static json_t *server_to_json(const struct server_slot *slot)
+{
+    const struct backend_server *server = slot->server;
+    const struct server_stats *stats = &server->stats;
+
+    return json_pack("{s:s, s:s, s:b, s:o, s:b, s:o, s:o, s:o, s:o}", "name", server->name, "address",
+                     server->address.text, "up", atomic_load_explicit(&stats->up, memory_order_relaxed) != 0,
+                     "weight", admin_count(slot->weight), "backup", slot->backup, "max_connections",
+                     admin_count(slot->max_connections), "connections",
+                     admin_count(relay_counter_get(&stats->connections)), "total",
+                     admin_count(relay_counter_get(&stats->connections_total)), "failures",
+                     admin_count(relay_counter_get(&stats->failures)));
+}
+
+static json_t *queue_to_json(const struct backend *backend)
+{
+    const struct backend_queue *queue = &backend->shared->queue;
+
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "length", admin_count(relay_counter_get(&queue->length)),
+                     "size", admin_count(backend->queue.size), "waited",
+                     admin_count(relay_counter_get(&queue->waited)), "overflowed",
+                     admin_count(relay_counter_get(&queue->overflowed)), "timed_out",
+                     admin_count(relay_counter_get(&queue->timed_out)));
+}
+
+json_t *status_backend(struct backend *backend)
+{
+    struct server_set *set = backend_set(backend);
+    json_t *servers = json_array();
+
+    for (size_t i = 0; i < set->count; i++)
+        json_array_append_new(servers, server_to_json(&set->slots[i]));
+    server_set_unref(set);
+    return json_pack("{s:s, s:o, s:o}", "balance", balance_names[backend->balancing.balance], "queue",
+                     queue_to_json(backend), "servers", servers);
+}
