@@ -31,6 +31,9 @@ struct flow *flow_new(struct loop *loop, const struct flow_options *options)
     flow->sink = options->sink;
     flow->policy = options->policy;
     flow->counters = options->counters;
+    flow->pace = options->pace;
+    if (flow->pace != NULL)
+        pace_set_resume(flow->pace, options->resume);
     flow->shutdown_sink = options->shutdown_sink;
     flow->head = options->head;
     flow->head_size = options->head_size;
@@ -56,6 +59,8 @@ void flow_free(struct flow *flow)
 {
     if (flow == NULL)
         return;
+    if (flow->pace != NULL)
+        pace_set_resume(flow->pace, NULL);
     release(flow);
     free(flow);
 }
@@ -140,6 +145,8 @@ void flow_account(struct flow *flow, size_t n)
     bool user = relay_is_user(choice->mode, choice->source_crypto, choice->sink_crypto);
     *(user ? &report->user_bytes : &report->kernel_bytes) += n;
     endpoint_count_sealed(flow->sink, n);
+    if (flow->pace != NULL)
+        pace_spend(flow->pace, n);
     if (flow->counters == NULL)
         return;
     relay_counter_add(&flow->counters->bytes[choice->mode][choice->source_crypto][choice->sink_crypto], n);
@@ -156,6 +163,8 @@ void flow_add_head_bytes(struct flow *flow, uint64_t n)
 void flow_account_head(struct flow *flow, size_t n)
 {
     flow->head_sent += n;
+    if (flow->pace != NULL)
+        pace_spend(flow->pace, n);
     flow_add_head_bytes(flow, n);
 }
 
@@ -223,11 +232,24 @@ static void retry_pipe(struct flow *flow)
     flow->planned = false;
 }
 
+/* Whether the pace lets anything go; a pause needs no pipe. */
+static bool pace_allows(struct flow *flow)
+{
+    if (flow->pace == NULL || pace_begin(flow->pace))
+        return true;
+    if (flow->pipe != NULL && flow->pipe->bytes == 0)
+        move_splice_release(flow);
+    flow->sink_waiting = true;
+    return false;
+}
+
 enum flow_status flow_step(struct flow *flow)
 {
     if (flow->end != FLOW_END_NONE)
         return FLOW_ENDED;
     flow->sink_waiting = false;
+    if (!pace_allows(flow))
+        return FLOW_WAITING;
     retry_pipe(flow);
     uint64_t start = flow->report.bytes;
     for (int switches = 0; switches < SWITCHES_PER_STEP; switches++) {
@@ -240,14 +262,16 @@ enum flow_status flow_step(struct flow *flow)
             plan(flow);
         if (flow->choice.refused)
             return finish(flow, FLOW_END_REFUSED, 0);
-        switch (step_of[flow->choice.mode](flow, FLOW_TURN_BYTES - (size_t)moved)) {
+        if (flow_allowed(flow, 1) == 0)
+            break;
+        switch (step_of[flow->choice.mode](flow, flow_allowed(flow, FLOW_TURN_BYTES - (size_t)moved))) {
         case MOVE_WAIT_SINK:
             flow->sink_waiting = true;
             return FLOW_WAITING;
         case MOVE_WAIT_SOURCE:
             return FLOW_WAITING;
         case MOVE_MORE:
-            return FLOW_READY;
+            return pace_allows(flow) ? FLOW_READY : FLOW_WAITING;
         case MOVE_EOF:
             return finish_sink(flow);
         case MOVE_DENIED:
@@ -260,7 +284,7 @@ enum flow_status flow_step(struct flow *flow)
             flow->planned = false;
         }
     }
-    return FLOW_READY;
+    return pace_allows(flow) ? FLOW_READY : FLOW_WAITING;
 }
 
 enum flow_end flow_end(const struct flow *flow)
@@ -291,6 +315,11 @@ bool flow_source_ended(const struct flow *flow)
 bool flow_waits_for_sink(const struct flow *flow)
 {
     return flow->sink_waiting;
+}
+
+bool flow_is_paused(const struct flow *flow)
+{
+    return flow->pace != NULL && flow->pace->paused;
 }
 
 uint64_t flow_moved(const struct flow *flow)

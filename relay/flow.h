@@ -13,6 +13,7 @@
 
 struct filter_chain;
 struct flow;
+struct pace;
 
 struct flow_options {
     struct endpoint *source, *sink; /* borrowed; outlive the flow */
@@ -23,10 +24,13 @@ struct flow_options {
     size_t head_size;
     struct filter_chain *filters; /* of a socket's bytes; NULL: none. Borrowed, outlives the flow */
     bool shutdown_sink;           /* at the source's end, end the sink's stream too (half-close) */
+    struct pace *pace;            /* how fast; NULL: as fast as it goes. Outlives the flow */
+    struct loop_task *resume;     /* with a pace: queued when a pause is over, to step the flow again */
 };
 
 enum flow_status {
-    FLOW_WAITING, /* not now: an edge on one of the endpoints (or its fill) will make it go on */
+    FLOW_WAITING, /* not now: an edge on one of the endpoints (or its fill, or the end of a pause) will make
+                     it go on */
     FLOW_READY,   /* its share of this turn is used up: queue it (loop_queue) and step again */
     FLOW_ENDED,   /* see flow_end() */
 };
@@ -76,7 +80,8 @@ int flow_error(const struct flow *flow);                 /* the errno behind SOU
 enum relay_reason flow_refusal(const struct flow *flow); /* behind FLOW_END_REFUSED */
 bool flow_head_done(const struct flow *flow);            /* head is no longer needed */
 bool flow_source_ended(const struct flow *flow);         /* the source has said its last byte */
-bool flow_waits_for_sink(const struct flow *flow);       /* bytes are held back by the sink */
+bool flow_waits_for_sink(const struct flow *flow);       /* bytes are held back by the sink, or by the pace */
+bool flow_is_paused(const struct flow *flow);            /* by its pace: not idle, whatever its peers do */
 uint64_t flow_moved(const struct flow *flow);            /* bytes so far; cheap */
 void flow_report(const struct flow *flow, struct flow_report *report);
 

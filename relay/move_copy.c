@@ -98,11 +98,16 @@ static bool leave_detour(struct flow *flow)
 }
 
 /* Large reads in a row: bulk has begun, which splice does for less. */
-static bool turned_bulk(struct flow *flow, size_t got)
+static bool turned_bulk(struct flow *flow, size_t got, size_t room)
 {
     if (!flow->facts.small || !flow_is_adaptive(flow))
         return false;
     size_t bulk = flow->source->kind == ENDPOINT_TLS ? FLOW_BULK_RECORD : FLOW_BULK_READ;
+    if (flow->pace != NULL && room < bulk) {
+        if (room < PACE_QUANTUM_MIN)
+            return false; /* the rest of an allowance: it says nothing */
+        bulk = room;      /* getting all that it may take is bulk */
+    }
     flow->bulk_reads = got >= bulk ? flow->bulk_reads + 1 : 0;
     if (flow->bulk_reads < FLOW_BULK_READS)
         return false;
@@ -183,8 +188,8 @@ static enum move_status filter(struct flow *flow, size_t got, const uint8_t **da
     return MOVE_MORE;
 }
 
-/* Writes what was read behind `head` bytes of the head, and keeps what the sink doesn't take. */
-static enum move_status pass_on(struct flow *flow, size_t head, size_t got, size_t *moved)
+/* Writes what was read (of `room`) behind `head` bytes of the head, and keeps what the sink doesn't take. */
+static enum move_status pass_on(struct flow *flow, size_t room, size_t head, size_t got, size_t *moved)
 {
     const uint8_t *data = flow->loop->copy_buffer;
     size_t size = head + got, done;
@@ -204,7 +209,7 @@ static enum move_status pass_on(struct flow *flow, size_t head, size_t got, size
         filter_chain_trim(flow->filters);
     else
         adapt_room(flow, size, done);
-    bool detour_over = leave_detour(flow), bulk = turned_bulk(flow, got);
+    bool detour_over = leave_detour(flow), bulk = turned_bulk(flow, got, room);
     flow->replan = flow->replan || detour_over || bulk;
     return MOVE_MORE;
 }
@@ -214,7 +219,6 @@ enum move_status move_copy_step(struct flow *flow, size_t budget)
     uint8_t *buffer = flow->loop->copy_buffer;
     size_t moved = 0;
     for (;;) {
-        size_t room = choose_room(flow);
         if (flow->held_size != 0) {
             enum io_status status = write_held(flow);
             if (status != IO_OK)
@@ -226,7 +230,8 @@ enum move_status move_copy_step(struct flow *flow, size_t budget)
             flow->replan = false;
             return MOVE_SWITCH;
         }
-        if (moved >= budget)
+        size_t room = flow_allowed(flow, choose_room(flow));
+        if (moved >= budget || room == 0)
             return MOVE_MORE;
         if (flow->filters != NULL && flow->filters->overdue) {
             enum move_status status = flush_filters(flow);
@@ -252,7 +257,7 @@ enum move_status move_copy_step(struct flow *flow, size_t budget)
         if (read == IO_EOF)
             flow->source_ended = true;
         flow->head_taken += head;
-        enum move_status status = pass_on(flow, head, got, &moved);
+        enum move_status status = pass_on(flow, room, head, got, &moved);
         if (status != MOVE_MORE)
             return status;
     }

@@ -62,9 +62,11 @@ static enum move_status send_window(struct flow *flow, size_t *moved)
     while (source->offset < end) {
         if (!endpoint_can_write(flow->sink))
             return MOVE_WAIT_SINK;
-        size_t n;
-        switch (endpoint_write(flow->sink, flow->map + (source->offset - flow->map_offset),
-                               (size_t)(end - source->offset), false, &n)) {
+        size_t size = flow_allowed(flow, (size_t)(end - source->offset)), n;
+        if (size == 0)
+            return MOVE_MORE; /* the window is looked at again when it goes on */
+        switch (
+            endpoint_write(flow->sink, flow->map + (source->offset - flow->map_offset), size, false, &n)) {
         case IO_OK:
             source->offset += n;
             *moved += n;
@@ -104,7 +106,7 @@ enum move_status move_mmap_step(struct flow *flow, size_t budget)
             flow->source_ended = true;
             return MOVE_EOF;
         }
-        if (moved >= budget)
+        if (moved >= budget || flow_allowed(flow, 1) == 0)
             return MOVE_MORE;
         if (map_window(flow) == -1) {
             flow->facts.mmap_refused = true;

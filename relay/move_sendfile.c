@@ -50,17 +50,18 @@ enum move_status move_sendfile_step(struct flow *flow, size_t budget)
         if (!endpoint_can_write(sink))
             return MOVE_WAIT_SINK;
         uint64_t left = source->end - source->offset;
-        size_t length = left < SENDFILE_CALL ? (size_t)left : SENDFILE_CALL;
+        size_t length = flow_allowed(flow, left < SENDFILE_CALL ? (size_t)left : SENDFILE_CALL);
         if (length != 0 && !flow_filled(flow, length))
             return MOVE_WAIT_SOURCE;
         enum io_status head = flow_send_head(flow);
         if (head != IO_OK)
             return head == IO_AGAIN ? MOVE_WAIT_SINK : MOVE_SINK_BROKEN;
-        if (length == 0) {
+        if (left == 0) {
             flow->source_ended = true;
             return MOVE_EOF;
         }
-        if (moved >= budget)
+        length = flow_allowed(flow, length); /* the head may have taken its part */
+        if (moved >= budget || length == 0)
             return MOVE_MORE;
         if (left >= BULK_FILE)
             widen_send_buffer(flow);

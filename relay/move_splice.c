@@ -86,12 +86,15 @@ static enum fill fill_pipe(struct flow *flow)
     /* Drain when half full: the sink's wake-ups are what costs, and room is left for what arrives meanwhile.
      * From kTLS only into an empty pipe, record by record: a nearly full one loses bytes on older kernels. */
     size_t mark = tls ? 1 : pipe->size / 2;
+    /* A pace may ask for less; a record is taken whole all the same, and what is too much is its debt. */
+    size_t most = tls ? pipe->size : flow_allowed(flow, pipe->size);
+    if (most < mark)
+        mark = most;
     while (pipe->bytes < mark) {
         if (!endpoint_can_read(source))
             return pipe->bytes != 0 ? FILL_SOME : FILL_NOTHING;
         loop_count(flow->loop, RELAY_SYS_SPLICE);
-        ssize_t n =
-            splice(source->fd, NULL, pipe->write_fd, NULL, pipe->size - pipe->bytes, SPLICE_F_NONBLOCK);
+        ssize_t n = splice(source->fd, NULL, pipe->write_fd, NULL, most - pipe->bytes, SPLICE_F_NONBLOCK);
         if (n > 0) {
             pipe->bytes += (size_t)n;
             continue;
@@ -201,7 +204,7 @@ enum move_status move_splice_step(struct flow *flow, size_t budget)
         }
         if (fill != FILL_SOME)
             return on_drained(flow, fill, moved);
-        if (moved >= budget)
+        if (moved >= budget || flow_allowed(flow, 1) == 0)
             return MOVE_MORE;
     }
 }

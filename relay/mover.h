@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "relay/flow.h"
+#include "relay/pace.h"
 #include "relay/pipe_pool.h"
 #include "relay/plan.h"
 
@@ -28,6 +29,7 @@ struct flow {
     struct relay_policy policy;
     struct relay_counters *counters;
     struct filter_chain *filters; /* NULL: none */
+    struct pace *pace;            /* NULL: none */
     bool shutdown_sink;
 
     bool planned;
@@ -86,6 +88,12 @@ void flow_account_head(struct flow *flow, size_t n);
 /* For the modes that send from a descriptor: the head, with MSG_MORE if a body follows. IO_OK once it is out.
  */
 enum io_status flow_send_head(struct flow *flow);
+
+/* How much of `size` bytes the pace lets go in this step; 0: the step is over (MOVE_MORE). */
+static inline size_t flow_allowed(const struct flow *flow, size_t size)
+{
+    return flow->pace != NULL && flow->pace->allowance < size ? (size_t)flow->pace->allowance : size;
+}
 
 /* Whether the file's next `length` bytes are at hand (endpoint.h, fill). */
 bool flow_filled(const struct flow *flow, size_t length);

@@ -158,6 +158,8 @@ struct session *session_start(const struct session_options *options)
             .counters = options->counters[d],
             .filters = options->filters[d],
             .shutdown_sink = true,
+            .pace = options->paces[d],
+            .resume = &session->task,
         };
         session->flows[d] = flow_new(options->loop, &flow);
         if (session->flows[d] == NULL) {
@@ -197,7 +199,7 @@ void session_look(struct session *session)
     const struct endpoint *sides[2] = {session->client, session->server};
     for (int side = 0; side < 2; side++) {
         int unsent = endpoint_unsent(sides[side]);
-        if (unsent != session->last_unsent[side])
+        if (unsent != session->last_unsent[side] || flow_is_paused(session->flows[side]))
             session->last_activity = loop_now_ms();
         session->last_unsent[side] = unsent;
     }

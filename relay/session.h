@@ -28,6 +28,7 @@ struct session_options {
     struct relay_policy policy;
     struct relay_counters *counters[2]; /* by direction */
     struct filter_chain *filters[2];    /* by direction; NULL: none. Borrowed, outlive the session */
+    struct pace *paces[2];              /* by direction; NULL: as fast as it goes. Outlive the session */
     /* Once, when both directions are done, from the event loop, never before session_start returns. On a
      * clean end both streams are shut down and the endpoints are open still (linger, then close). After a
      * loss both endpoints have been reset and closed. The session may be freed within. */
@@ -46,8 +47,9 @@ void session_free(struct session *session);
 uint64_t session_last_activity(const struct session *session);
 
 /* Looks whether a peer has taken bytes out of its send buffer since the last look. That moves nothing here,
- * but it is no idleness: a buffer of megabytes keeps a slow reader busy for minutes, also after the last byte
- * was written. The owner looks twice, at least, in the time that it takes for idleness. */
+ * but it is no idleness (nor is a pause for the pace's sake): a buffer of megabytes keeps a slow reader busy
+ * for minutes, also after the last byte was written. The owner looks twice, at least, in the time that it
+ * takes for idleness. */
 void session_look(struct session *session);
 
 struct flow *session_flow(const struct session *session, enum session_direction direction);

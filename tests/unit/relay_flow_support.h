@@ -20,6 +20,8 @@ struct flow_rig {
     uint64_t largest_step;
     unsigned turns_used_up;
     struct relay_counters counters;
+    struct pace *pace; /* set before flow_rig_new(): NULL, none */
+    unsigned steps;
 };
 
 /* Bytes per turn of the test's loop; ALL: as many as go. */
@@ -29,6 +31,7 @@ static inline void flow_rig_step(struct flow_rig *fr)
 {
     uint64_t before = flow_moved(fr->flow);
     fr->status = flow_step(fr->flow);
+    fr->steps++;
     uint64_t moved = flow_moved(fr->flow) - before;
     if (moved > fr->largest_step)
         fr->largest_step = moved;
@@ -91,6 +94,8 @@ static inline void flow_rig_new(struct flow_rig *fr, enum relay_force force, con
         .head = head,
         .head_size = head_size,
         .shutdown_sink = true,
+        .pace = fr->pace,
+        .resume = &fr->task,
     };
     fr->flow = flow_new(fr->rig.loop, &options);
     assert_non_null(fr->flow);
