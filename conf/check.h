@@ -11,6 +11,7 @@ void check_tls(const struct conf_tls *tls, struct conf_problems *problems);
 /* owner: where its keys stand, "tls.main". */
 void check_tls_policy(const char *owner, const struct conf_tls_policy *policy,
                       struct conf_problems *problems);
+void check_limits(const struct conf_listener *listener, struct conf_problems *problems);
 void check_listener(const struct conf_listener *listener, struct conf_problems *problems);
 void check_filters(const struct conf_listener *listener, struct conf_problems *problems);
 

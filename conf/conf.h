@@ -138,6 +138,19 @@ struct conf_filter {
 uint64_t conf_filter_bytes(const struct conf_filter *filter);
 bool conf_filter_reads(const struct conf_filter *filter, enum conf_filter_direction direction);
 
+/* 0: no limit. Line 0 where a key isn't given. */
+struct conf_limits {
+    unsigned max_connections, max_connections_per_client; /* at a time */
+    unsigned connection_rate, connection_burst;           /* a second and client; burst 0: as the rate */
+    unsigned client_prefix_v4, client_prefix_v6, max_clients;
+    uint64_t to_client, to_server; /* bytes a second and connection */
+    uint64_t bandwidth_burst;      /* 0: chosen by the rate */
+    struct conf_place max_connections_place, max_connections_per_client_place, connection_rate_place,
+        connection_burst_place, client_prefix_v4_place, client_prefix_v6_place, max_clients_place,
+        to_client_place, to_server_place, bandwidth_burst_place;
+};
+#define CONF_BURST_SECONDS 60u /* connection_burst is at most so many seconds of connection_rate */
+
 struct conf_listener {
     char *name;
     struct conf_place place;
@@ -153,6 +166,7 @@ struct conf_listener {
     /* Line 0 where the key isn't given. */
     struct conf_place tls_place, proxy_place, files_place, relay_place, require_zero_copy_place;
     struct conf_timeouts timeouts; /* the global ones where the listener says nothing */
+    struct conf_limits limits;
 };
 
 enum conf_log_to { CONF_LOG_OFF, CONF_LOG_STDERR, CONF_LOG_STDOUT, CONF_LOG_FILE };

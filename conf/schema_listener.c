@@ -84,6 +84,14 @@ static const struct schema_key listener_keys[] = {
         .offset = offsetof(struct conf_listener, timeouts),
         .inherits_offset = offsetof(struct conf, timeouts),
     },
+    {
+        .name = "limits",
+        .type = SCHEMA_GROUP,
+        .help = "How much one client, and all of them together, may have of this listener",
+        .example = "{ max_connections_per_client = 50; connection_rate = 20; }",
+        .section = &schema_limits,
+        .offset = offsetof(struct conf_listener, limits),
+    },
 };
 const struct schema_section schema_listener = {
     SECTION_KEYS(listener_keys),

@@ -85,6 +85,7 @@ static void on_burial(struct loop_task *task)
     free(conn->final);
     free(conn->http_template);
     free(conn->tls);
+    free(conn->paces);
     generation_unref(conn->generation);
     free(conn);
 }
@@ -97,6 +98,8 @@ void conn_release(struct conn *conn)
     event_del(&conn->timer);
     if (conn->server_used != NULL)
         backend_server_released(conn->server_used);
+    conn_limit_release(conn->listener, conn->client_entry);
+    conn->client_entry = NULL;
     atomic_store_explicit(&conn->stats->connections,
                           atomic_load_explicit(&conn->stats->connections, memory_order_relaxed) - 1,
                           memory_order_relaxed);
@@ -188,6 +191,7 @@ static void on_http_end(void *arg, enum http_end end)
 
 static void start_http(struct conn *conn)
 {
+    const bool paced = conn_make_paces(conn) == 0;
     struct http_conn_options options = {
         .loop = worker_loop(conn->worker),
         .client = &conn->client,
@@ -196,6 +200,7 @@ static void start_http(struct conn *conn)
         .policy = conn->listener->policy,
         .counters = {&conn->stats->directions[0], &conn->stats->directions[1]},
         .header_ms = conn->listener->timeouts.header_ms,
+        .pace = conn_pace(conn, SESSION_TO_CLIENT),
         .idle_ms = conn->listener->timeouts.idle_ms,
         .linger_ms = conn->listener->timeouts.linger_ms,
         /* Looking at the admin pages is not traffic. */
@@ -211,7 +216,7 @@ static void start_http(struct conn *conn)
                           tls_conn_handshake_tx(conn->client.tls));
     }
     conn->http_template = malloc(sizeof(*conn->http_template));
-    if (conn->http_template != NULL) {
+    if (conn->http_template != NULL && paced) {
         conn_fill_report(conn, conn->http_template);
         options.report = conn->http_template;
         conn->http = http_conn_start(&options);
@@ -329,30 +334,46 @@ static void reset_socket(int fd)
     close(fd);
 }
 
+uint64_t conn_next_id(void)
+{
+    static _Atomic uint64_t next_id = 1;
+
+    return atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
+}
+
 void conn_accept(struct worker *worker, struct generation *generation,
                  const struct generation_listener *listener, int fd, const struct sockaddr_storage *peer,
                  socklen_t peer_length)
 {
-    static _Atomic uint64_t next_id = 1;
+    const struct conn_arrival arrival = {worker, listener, peer, peer_length};
     struct loop *loop = worker_loop(worker);
-    struct conn *conn = calloc(1, sizeof(*conn));
+    struct client_entry *client_entry;
+    struct conn *conn;
 
-    if (conn == NULL) {
+    if (!conn_limit_accept(&arrival, &client_entry)) {
         reset_socket(fd);
         return;
     }
+    conn = calloc(1, sizeof(*conn));
+    if (conn == NULL) {
+        conn_limit_release(listener, client_entry);
+        reset_socket(fd);
+        return;
+    }
+    conn->client_entry = client_entry;
     conn->client.fd = conn->server.fd = -1;
     conn->worker = worker;
     conn->listener = listener;
     conn->target = listener->target;
     conn->stats = listener->stats->workers[worker_index(worker)];
     conn->burial.run = on_burial;
-    conn->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
+    conn->id = conn_next_id();
     clock_gettime(CLOCK_REALTIME, &conn->began);
     conn->began_ms = loop_now_ms();
     address_format(peer, peer_length, conn->peer, sizeof(conn->peer));
     evtimer_assign(&conn->timer, loop->base, on_timer, conn);
     if (endpoint_open_socket(&conn->client, loop, fd) == -1) {
+        conn_limit_release(listener, client_entry);
         reset_socket(fd);
         free(conn);
         return;

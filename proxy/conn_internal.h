@@ -14,6 +14,7 @@ struct dial;
 struct filtering;
 struct http_conn;
 struct relay_linger;
+struct pace;
 struct session;
 
 enum conn_state {
@@ -54,6 +55,8 @@ struct conn {
     struct report *http_template;       /* HTTP: lives as long as http_conn */
     struct report *final;               /* LINGERING: the record, complete but for how the linger ends */
     struct conn_tls *tls;               /* NULL: no handshake, or not yet */
+    struct client_entry *client_entry;  /* its client's, while it counts there; or NULL */
+    struct pace *paces;                 /* by enum session_direction; NULL: neither has one */
     struct event timer;
     struct loop_task burial;
     char peer[80];
@@ -81,6 +84,24 @@ void conn_linger(struct conn *conn, const struct conn_outcome *outcome);
 void conn_log_end(struct conn *conn, const struct conn_outcome *outcome);
 /* Both ends are closed or taken over: lets go of everything; the memory goes on the next turn. */
 void conn_release(struct conn *conn);
+
+/* A connection just accepted, before anything is made for it. */
+struct conn_arrival {
+    struct worker *worker;
+    const struct generation_listener *listener;
+    const struct sockaddr_storage *peer;
+    socklen_t peer_length;
+};
+uint64_t conn_next_id(void);
+
+/* conn_limit.c. false: a limit of the listener or of the client refuses it, which was logged and counted; the
+ * caller resets the socket. true: conn_limit_release() is owed, with *entry (may be NULL). */
+bool conn_limit_accept(const struct conn_arrival *arrival, struct client_entry **entry);
+void conn_limit_release(const struct generation_listener *listener, struct client_entry *entry);
+/* The paces its listener asks for. 0, or -1: out of memory. */
+int conn_make_paces(struct conn *conn) __attribute__((warn_unused_result));
+/* NULL: none in that direction. */
+struct pace *conn_pace(const struct conn *conn, enum session_direction direction);
 
 /* conn_proxy.c: from CONN_DIALING on. */
 void conn_start_dial(struct conn *conn);

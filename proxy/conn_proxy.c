@@ -69,17 +69,19 @@ static bool start_filters(struct conn *conn)
 
 static void start_session(struct conn *conn)
 {
+    const bool paced = conn_make_paces(conn) == 0;
     struct session_options options = {
         .loop = worker_loop(conn->worker),
         .client = &conn->client,
         .server = &conn->server,
         .policy = conn->listener->policy,
         .counters = {&conn->stats->directions[0], &conn->stats->directions[1]},
+        .paces = {conn_pace(conn, SESSION_TO_SERVER), conn_pace(conn, SESSION_TO_CLIENT)},
         .on_end = on_session_end,
         .arg = conn,
     };
 
-    if (start_filters(conn)) {
+    if (paced && start_filters(conn)) {
         for (int d = 0; conn->filtering != NULL && d < 2; d++)
             options.filters[d] = filtering_chain(conn->filtering, (enum session_direction)d);
         conn->session = session_start(&options);

@@ -10,6 +10,7 @@
 #include "certs/store.h"
 #include "proxy/filters/filter_set.h"
 #include "proxy/http/files.h"
+#include "proxy/limits.h"
 #include "proxy/tls_settings.h"
 #include "relay/tls_conn.h"
 
@@ -214,6 +215,7 @@ static void build_listener(struct generation *generation, const struct conf_list
         (struct relay_policy){.force = forces[conf->relay], .require_zero_copy = conf->require_zero_copy};
     listener->timeouts = conf->timeouts;
     listener->filters = generation->filters[conf - whole->listeners];
+    limits_build(&conf->limits, listener);
     if (conf->tls != NULL) {
         listener->certs = generation->stores[2 * (size_t)(conf->tls - whole->tls) + store_kind_of(conf)];
         listener->ktls = conf->tls->ktls;

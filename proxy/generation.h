@@ -11,8 +11,10 @@
 
 #include "conf/conf.h"
 #include "proxy/backend.h"
+#include "proxy/gate.h"
 #include "proxy/http/http_conn.h"
 #include "proxy/stats_registry.h"
+#include "relay/bucket.h"
 #include "relay/mode.h"
 
 struct cert_store;
@@ -43,7 +45,9 @@ struct generation_listener {
         address[GENERATION_ADDRESS_MAX]; /* as bound: the real port; set before the generation is published */
     struct relay_policy policy;
     struct conf_timeouts timeouts;
-    struct cert_store *certs; /* NULL: plain */
+    struct gate_rules limits;
+    struct bucket_rate bandwidth[2]; /* by enum session_direction; rate 0: none */
+    struct cert_store *certs;        /* NULL: plain */
     enum conf_ktls ktls;
     const struct filter_set *filters; /* NULL: none */
     const struct stats_listener *stats;

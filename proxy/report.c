@@ -25,6 +25,8 @@ const char *report_outcome_name(enum report_outcome outcome)
         return "handshake";
     case OUTCOME_BAD_REQUEST:
         return "bad_request";
+    case OUTCOME_LIMITED:
+        return "limited";
     case OUTCOME_STOPPED:
         return "stopped";
     }

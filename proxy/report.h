@@ -25,6 +25,7 @@ enum report_outcome {
     OUTCOME_NO_SERVER, /* no server of the backend could be reached */
     OUTCOME_HANDSHAKE, /* TLS handshake failed; `detail` says why */
     OUTCOME_BAD_REQUEST,
+    OUTCOME_LIMITED, /* a limit of the listener was reached; `detail` has its key */
     OUTCOME_STOPPED, /* drain deadline or SIGQUIT */
 };
 const char *report_outcome_name(enum report_outcome outcome);

@@ -6,12 +6,15 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "proxy/gate.h"
+
 /* Workers must not write to each other's cache lines; 128: adjacent lines are prefetched in pairs. */
 #define STATS_ALIGNMENT 128
 
 struct listener_entry {
     SLIST_ENTRY(listener_entry) link;
     struct stats_listener stats;
+    struct gate gate;
 };
 
 struct stats_registry {
@@ -25,6 +28,7 @@ static void listener_entry_free(struct listener_entry *entry)
         for (unsigned i = 0; i < entry->stats.worker_count; i++)
             free(entry->stats.workers[i]);
     free(entry->stats.workers);
+    gate_clear(&entry->gate);
     free(entry->stats.name);
     free(entry);
 }
@@ -75,7 +79,8 @@ const struct stats_listener *stats_registry_listener(struct stats_registry *regi
     entry->stats.worker_count = registry->worker_count;
     entry->stats.name = strdup(name);
     entry->stats.workers = calloc(registry->worker_count, sizeof(*entry->stats.workers));
-    if (entry->stats.name == NULL || entry->stats.workers == NULL)
+    entry->stats.gate = &entry->gate;
+    if (gate_init(&entry->gate) == -1 || entry->stats.name == NULL || entry->stats.workers == NULL)
         goto free_entry;
     for (unsigned i = 0; i < registry->worker_count; i++) {
         entry->stats.workers[i] = listener_stats_new();

@@ -7,12 +7,14 @@
 
 #include "proxy/stats.h"
 
+struct gate;
 struct stats_registry;
 
 struct stats_listener {
     char *name;
     unsigned worker_count;
     struct listener_stats **workers; /* by worker index: each on cache lines of its own */
+    struct gate *gate;               /* shared by the workers */
 };
 
 /* NULL: out of memory. */

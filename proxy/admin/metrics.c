@@ -139,6 +139,16 @@ static const struct {
      accept_paused},
 };
 
+static void write_limited(FILE *stream, const char *listener, const struct admin_listener *sums)
+{
+    for (int limit = GATE_PASSED + 1; limit < GATE_LIMIT_COUNT; limit++) {
+        fputs("sluice_connections_limited_total{", stream);
+        metrics_write_label(stream, "listener", listener);
+        fprintf(stream, ",limit=\"%s\"} %" PRIu64 "\n", gate_limit_name((enum gate_limit)limit),
+                sums->limited[limit]);
+    }
+}
+
 static void write_listeners(const struct generation *generation, const struct admin_listener *sums,
                             FILE *stream)
 {
@@ -158,6 +168,10 @@ static void write_listeners(const struct generation *generation, const struct ad
             write_listener_value(stream, listener_metrics[m].name, listeners[i].name,
                                  listener_metrics[m].value(&sums[i]));
     }
+    metrics_write_help(stream, "sluice_connections_limited_total", "counter",
+                       "Connections refused by a limit.");
+    for (size_t i = 0; i < generation->listener_count; i++)
+        write_limited(stream, listeners[i].name, &sums[i]);
 }
 
 void metrics_write(const struct admin_view *view, FILE *stream)

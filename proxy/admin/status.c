@@ -52,16 +52,20 @@ static json_t *direction_to_json(const struct admin_direction *sums)
 static json_t *listener_to_json(const struct generation_listener *listener)
 {
     struct admin_listener sums;
-    json_t *directions = json_object();
+    json_t *directions = json_object(), *limited = json_object();
 
     admin_view_listener(listener->stats, &sums);
     for (int direction = SESSION_TO_CLIENT; direction >= SESSION_TO_SERVER; direction--)
         json_object_set_new(directions, admin_direction_name(direction),
                             direction_to_json(&sums.directions[direction]));
-    return json_pack("{s:s, s:b, s:s, s:o, s:o, s:o, s:o}", "address", listener->address, "tls",
+    for (int limit = GATE_PASSED + 1; limit < GATE_LIMIT_COUNT; limit++)
+        json_object_set_new(limited, gate_limit_name((enum gate_limit)limit),
+                            admin_count(sums.limited[limit]));
+    return json_pack("{s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o}", "address", listener->address, "tls",
                      listener->certs != NULL, "target", listener->target->name, "connections",
                      admin_count(sums.connections), "total", admin_count(sums.connections_total),
-                     "accept_paused", admin_count(sums.accept_paused), "directions", directions);
+                     "accept_paused", admin_count(sums.accept_paused), "limited", limited, "directions",
+                     directions);
 }
 
 json_t *status_build(const struct admin_view *view)

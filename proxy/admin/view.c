@@ -31,6 +31,8 @@ static void add_direction(struct admin_direction *sums, const struct relay_count
 void admin_view_listener(const struct stats_listener *stats, struct admin_listener *sums)
 {
     memset(sums, 0, sizeof(*sums));
+    for (int limit = 0; limit < GATE_LIMIT_COUNT && stats->gate != NULL; limit++)
+        sums->limited[limit] = load(&stats->gate->limited[limit]);
     for (unsigned i = 0; i < stats->worker_count; i++) {
         const struct listener_stats *worker = stats->workers[i];
 

@@ -55,6 +55,8 @@ static void arm(struct http_conn *conn)
  * rid of. A send buffer of megabytes keeps a slow reader busy for long without our doing anything. */
 static bool progressed(struct http_conn *conn)
 {
+    if (conn->state == CONN_SENDING && flow_is_paused(conn->exchange->flow))
+        return true; /* it could take more than it is given */
     uint64_t moved = conn->state == CONN_SENDING ? flow_moved(conn->exchange->flow) : 0;
     int unsent = endpoint_unsent(conn->client);
     bool progress = moved != conn->seen_moved || unsent != conn->seen_unsent;
@@ -187,6 +189,8 @@ static bool begin_sending(struct http_conn *conn)
             .counters = conn->options.counters[SESSION_TO_CLIENT],
             .head = exchange->head.data,
             .head_size = exchange->head.size,
+            .pace = conn->options.pace,
+            .resume = &conn->task,
         };
         exchange->flow = flow_new(conn->loop, &options);
     }

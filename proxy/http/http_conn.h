@@ -61,6 +61,7 @@ struct http_conn_options {
     struct open_files *open_files; /* for the handler; borrowed; may be NULL */
     struct relay_policy policy;
     struct relay_counters *counters[2];
+    struct pace *pace; /* of all answers together; NULL: as fast as they go. Outlives the connection */
     /* Template, borrowed for as long as the connection: listener, client, target and TLS stand in each
      * response's report; directions[].head_bytes (a TLS handshake's) are added to the first one's. */
     const struct report *report;

@@ -8,6 +8,12 @@
 
 /* One of everything, written by hand: a key that is new in the schema is missing here until someone adds it.
  */
+#define LIMITED                                                                                             \
+    "limited = { address = \":0\"; proxy = \"b\"; limits = { max_connections = 9; "                         \
+    "max_connections_per_client = 1; "                                                                      \
+    "connection_rate = 1; connection_burst = 1; client_prefix_v4 = 1; client_prefix_v6 = 1; max_clients = " \
+    "1024; "                                                                                                \
+    "bandwidth = { to_client = 1024; to_server = 1024; burst = 4096; }; }; };\n"
 static const char everything[] =
     "workers = 1; user = \"a\"; group = \"b\"; capabilities = [ \"net_admin\" ]; pipe_size = 65536;\n"
     "log = { access = \"off\"; format = \"json\"; }; admin = { listen = \":0\"; };\n"
@@ -29,7 +35,7 @@ static const char everything[] =
     "files = "
     "\"f\"; relay = \"sendfile\"; require_zero_copy = true; timeouts = { connect = \"1s\"; handshake = "
     "\"1s\"; header "
-    "= \"1s\"; idle = \"1s\"; linger = \"1s\"; drain = \"1s\"; }; }; };\n";
+    "= \"1s\"; idle = \"1s\"; linger = \"1s\"; drain = \"1s\"; }; };\n" LIMITED "};\n";
 
 typedef void visit(const struct schema_key *key, const char *path, void *context);
 

@@ -11,7 +11,7 @@ REASONS = ("forced", "transform", "inspect", "compressed", "generated", "ktls_of
            "kernel_refused", "small_transfers", "passthrough")
 DIRECTIONS = ("to_client", "to_server")
 OUTCOMES = ("complete", "reset", "truncated", "timeout", "refused", "no_server", "handshake", "bad_request",
-            "stopped")
+            "limited", "stopped")
 KEYS = {"time", "listener", "client", "target", "duration_ms", "closed_by", "tls", "directions"}
 
 

@@ -1,0 +1,30 @@
+/* See limits.h. */
+#include "proxy/limits.h"
+
+#include "relay/session.h"
+
+static struct bucket_rate bandwidth(uint64_t rate, uint64_t burst)
+{
+    const uint64_t usual = rate * LIMITS_BURST_MS / 1000;
+
+    if (burst == 0)
+        burst = usual > LIMITS_BURST_MIN ? usual : LIMITS_BURST_MIN;
+    return (struct bucket_rate){.rate = rate, .burst = burst};
+}
+
+void limits_build(const struct conf_limits *conf, struct generation_listener *listener)
+{
+    listener->limits = (struct gate_rules){
+        .max_connections = conf->max_connections,
+        .per_client = conf->max_connections_per_client != 0 || conf->connection_rate != 0,
+        .clients = {.max_connections = conf->max_connections_per_client,
+                    .rate = {.rate = conf->connection_rate,
+                             .burst = conf->connection_burst != 0 ? conf->connection_burst
+                                                                  : conf->connection_rate},
+                    .prefix_v4 = conf->client_prefix_v4,
+                    .prefix_v6 = conf->client_prefix_v6,
+                    .max_clients = conf->max_clients},
+    };
+    listener->bandwidth[SESSION_TO_CLIENT] = bandwidth(conf->to_client, conf->bandwidth_burst);
+    listener->bandwidth[SESSION_TO_SERVER] = bandwidth(conf->to_server, conf->bandwidth_burst);
+}
