@@ -4,6 +4,7 @@
 #include "certs/context.h"
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "certs/policy.h"
@@ -64,7 +65,40 @@ static void set_options(SSL_CTX *ctx, const struct cert_store_options *options)
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     /* Read-ahead would take records out of the socket that kTLS RX then misses. */
     SSL_CTX_set_read_ahead(ctx, 0);
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+}
+
+/* A ticket opens for hours. The certificate that was shown for it may be over by then. */
+static SSL_TICKET_RETURN on_ticket_opened(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+                                          size_t name_size, SSL_TICKET_STATUS status, void *arg)
+{
+    (void)ssl, (void)name, (void)name_size, (void)arg;
+    if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) {
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    }
+    const X509 *peer = SSL_SESSION_get0_peer(session);
+    if (peer != NULL && X509_cmp_current_time(X509_get0_notAfter(peer)) < 0) {
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    }
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
+static int set_client(SSL_CTX *ctx, const struct cert_client *client, const struct cert_trust *trust)
+{
+    if (trust == NULL || trust->store == NULL || client->verify == CERT_VERIFY_NONE) {
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+        return 0;
+    }
+    bool required = client->verify == CERT_VERIFY_REQUIRED;
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
+    SSL_CTX_set_verify_depth(ctx, client->depth);
+    STACK_OF(X509_NAME) *names = SSL_dup_CA_list(trust->names);
+    if (names == NULL || SSL_CTX_set1_verify_cert_store(ctx, trust->store) != 1 ||
+        SSL_CTX_set_session_ticket_cb(ctx, NULL, on_ticket_opened, NULL) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        return -1;
+    }
+    SSL_CTX_set_client_CA_list(ctx, names);
+    return 0;
 }
 
 SSL_CTX *cert_context_new(const struct context_parts *parts)
@@ -76,7 +110,8 @@ SSL_CTX *cert_context_new(const struct context_parts *parts)
     set_options(ctx, parts->options);
     if (cert_policy_apply(&parts->options->policy, ctx) == -1 || SSL_CTX_set_max_early_data(ctx, 0) != 1 ||
         SSL_CTX_set_session_id_context(ctx, parts->identity, (unsigned int)parts->identity_size) != 1 ||
-        set_tickets(ctx, parts->options->tickets) == -1) {
+        set_tickets(ctx, parts->options->tickets) == -1 ||
+        set_client(ctx, &parts->options->client, parts->trust) == -1) {
         SSL_CTX_free(ctx);
         return NULL;
     }

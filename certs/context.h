@@ -5,6 +5,7 @@
 #include <openssl/types.h>
 
 #include "certs/store.h"
+#include "certs/trust.h"
 
 struct context_parts {
     const struct cert_store_options *options;
@@ -12,6 +13,7 @@ struct context_parts {
      * (RFC 6066 3), though the keys are the process's. At most 32 bytes (SSL_MAX_SID_CTX_LENGTH). */
     const unsigned char *identity;
     size_t identity_size;
+    const struct cert_trust *trust;  /* of clients; NULL or empty: none is asked for a certificate */
     const struct context_alpn *alpn; /* borrowed, outlives the context; NULL: none is selected */
 };
 

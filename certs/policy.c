@@ -4,6 +4,7 @@
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,8 +33,7 @@ static char *join(char *const *names, size_t count, bool (*wanted)(const char *n
     for (size_t i = 0; i < count && joined != NULL; i++) {
         if (wanted == NULL || wanted(names[i])) {
             size_t length = strlen(joined);
-            memcpy(joined + length, ":", length > 0);
-            memcpy(joined + length + (length > 0), names[i], strlen(names[i]));
+            snprintf(joined + length, size - length, "%s%s", length > 0 ? ":" : "", names[i]);
         }
     }
     return joined;

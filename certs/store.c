@@ -16,6 +16,7 @@
 #include "certs/context.h"
 #include "certs/name.h"
 #include "certs/pair.h"
+#include "certs/trust.h"
 
 /* Keys that OpenSSL keeps side by side in one SSL_CTX. */
 enum key_type { KEY_RSA, KEY_EC, KEY_OTHER };
@@ -50,6 +51,7 @@ struct cert_store {
     size_t context_count, context_capacity;
     SSL_CTX *fallback; /* borrowed from contexts: where connections begin, and stay without a known SNI */
     struct context_alpn alpn;
+    struct cert_trust trust; /* of clients; empty: they aren't asked */
     unsigned char identity[SHA256_DIGEST_LENGTH];
 };
 
@@ -197,7 +199,7 @@ static enum key_type key_type(const struct cert_pair *pair)
 
 /* Made of the names: tickets survive a certificate's renewal, and blocks that serve the same names share
  * them, while another service's ticket is refused. */
-static int make_identity(struct cert_store *store)
+static int make_identity(struct cert_store *store, const struct cert_client *client)
 {
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
     bool good = digest != NULL && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1;
@@ -206,6 +208,13 @@ static int make_identity(struct cert_store *store)
         if (i == 0 || strcmp(name, store->names[i - 1].name) != 0) {
             good = EVP_DigestUpdate(digest, name, strlen(name) + 1) == 1;
         }
+    }
+    /* What a client has proved counts only where the same is demanded: another listener's CA, or a CRL of
+     * before the reload, must not let it in (RFC 8446 4.6.1 leaves that to us). */
+    if (store->trust.store != NULL) {
+        const int demands[] = {client->verify, client->depth};
+        good = good && EVP_DigestUpdate(digest, demands, sizeof(demands)) == 1 &&
+               EVP_DigestUpdate(digest, store->trust.digest, sizeof(store->trust.digest)) == 1;
     }
     good = good && EVP_DigestFinal_ex(digest, store->identity, NULL) == 1;
     EVP_MD_CTX_free(digest);
@@ -242,6 +251,19 @@ static int on_server_name(SSL *ssl, int *alert, void *arg)
         SSL_set_SSL_CTX(ssl, ctx);
     }
     return SSL_TLSEXT_ERR_OK;
+}
+
+/* The client asks for an OCSP response: that of the certificate which has been chosen by now. */
+static int on_status(SSL *ssl, void *arg)
+{
+    const struct cert_store *store = arg;
+    const X509 *shown = SSL_get_certificate(ssl);
+    for (size_t i = 0; i < store->pair_count; i++) {
+        if (store->pairs[i].leaf == shown) {
+            return cert_ocsp_staple(&store->pairs[i].ocsp, ssl);
+        }
+    }
+    return SSL_TLSEXT_ERR_NOACK;
 }
 
 static int use_certificates(const struct cert_store *store, const struct cert_store_options *options,
@@ -282,6 +304,7 @@ static SSL_CTX *set_context(struct cert_store *store, const struct cert_store_op
     SSL_CTX *ctx = cert_context_new(&(struct context_parts){.options = options,
                                                             .identity = store->identity,
                                                             .identity_size = sizeof(store->identity),
+                                                            .trust = &store->trust,
                                                             .alpn = &store->alpn});
     if (ctx == NULL) {
         const char *reason = ERR_reason_error_string(ERR_peek_last_error());
@@ -292,6 +315,8 @@ static SSL_CTX *set_context(struct cert_store *store, const struct cert_store_op
         SSL_CTX_free(ctx);
         return NULL;
     }
+    SSL_CTX_set_tlsext_status_cb(ctx, on_status);
+    SSL_CTX_set_tlsext_status_arg(ctx, store);
     SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
     SSL_CTX_set_tlsext_servername_arg(ctx, store);
     contexts[store->context_count++] = (struct set_context){.set = *set, .ctx = ctx};
@@ -374,7 +399,11 @@ static int build(struct cert_store *store, const struct cert_store_options *opti
         }
         qsort(store->names, store->name_count, sizeof(store->names[0]), by_name_then_file);
     }
-    if (make_identity(store) == -1 || collect_protocols(store, options) == -1) {
+    const struct cert_trust_files trusted = {options->client.ca, options->client.crl};
+    if (options->client.verify != CERT_VERIFY_NONE && cert_trust_load(&store->trust, &trusted, error) == -1) {
+        return -1;
+    }
+    if (make_identity(store, &options->client) == -1 || collect_protocols(store, options) == -1) {
         return out_of_memory(error, 0);
     }
     return merge_names(store, options, error) == -1 ? -1 : choose_fallback(store, options, first, error);
@@ -421,6 +450,7 @@ void cert_store_unref(struct cert_store *store)
     for (size_t i = 0; i < store->pair_count; i++) {
         cert_pair_clear(&store->pairs[i]);
     }
+    cert_trust_clear(&store->trust);
     free(store->alpn.wire);
     free(store->contexts);
     free(store->names);
@@ -431,6 +461,28 @@ void cert_store_unref(struct cert_store *store)
 const char *cert_store_warning(const struct cert_store *store, size_t index)
 {
     return store->pairs[index].warning;
+}
+
+static void tell(const char *text, enum cert_fault fault, size_t index,
+                 void (*on_warning)(void *arg, const struct cert_error *warning), void *arg)
+{
+    if (text[0] != '\0') {
+        struct cert_error warning = {.fault = fault, .index = index};
+        snprintf(warning.text, sizeof(warning.text), "%s", text);
+        on_warning(arg, &warning);
+    }
+}
+
+void cert_store_each_warning(const struct cert_store *store,
+                             void (*on_warning)(void *arg, const struct cert_error *warning), void *arg)
+{
+    for (size_t i = 0; i < store->pair_count; i++) {
+        tell(store->pairs[i].warning, store->pairs[i].warns_of_key ? CERT_FAULT_KEY : CERT_FAULT_CERT, i,
+             on_warning, arg);
+        tell(store->pairs[i].ocsp.warning, CERT_FAULT_OCSP, i, on_warning, arg);
+    }
+    tell(store->trust.ca_warning, CERT_FAULT_CA, 0, on_warning, arg);
+    tell(store->trust.crl_warning, CERT_FAULT_CRL, 0, on_warning, arg);
 }
 
 SSL_CTX *cert_store_context(const struct cert_store *store)

@@ -109,9 +109,30 @@ void check_tls_policy(const char *owner, const struct conf_tls_policy *policy, s
     check_alpn(&checked, policy);
 }
 
+static void check_client(const struct conf_tls *tls, struct conf_problems *problems)
+{
+    const struct conf_tls_client *client = &tls->client;
+    bool none = client->verify == CONF_VERIFY_NONE;
+    if (!none && client->ca == NULL) {
+        char *key = memory_format("tls.%s.client.ca", tls->name);
+        conf_problem_add(problems, client->verify_place, key,
+                         "missing: name the file with the certificates of the clients' CAs");
+        free(key);
+    } else if (problems->count == 0 && client->verify_place.line != 0 && none &&
+               /* or it was misspelt */ (client->ca != NULL || client->crl != NULL)) {
+        char *key = memory_format("tls.%s.client.verify", tls->name);
+        conf_problem_add(
+            problems, client->verify_place, key,
+            "\"none\" leaves `%s` without use: delete that, or choose \"optional\" or \"required\"",
+            client->ca != NULL ? "ca" : "crl");
+        free(key);
+    }
+}
+
 void check_tls(const struct conf_tls *tls, struct conf_problems *problems)
 {
     char *owner = memory_format("tls.%s", tls->name);
     check_tls_policy(owner, &tls->policy, problems);
     free(owner);
+    check_client(tls, problems);
 }

@@ -67,8 +67,15 @@ enum conf_tls_version conf_tls_suite_version(const char *suite);
 bool conf_tls_speaks(const struct conf_tls_policy *policy, enum conf_tls_version version);
 
 struct conf_cert {
-    char *cert, *key; /* paths, made absolute against the file that names them */
-    struct conf_place place, cert_place, key_place;
+    char *cert, *key, *ocsp; /* paths, made absolute against the file that names them; ocsp NULL: none */
+    struct conf_place place, cert_place, key_place, ocsp_place;
+};
+enum conf_verify { CONF_VERIFY_NONE, CONF_VERIFY_OPTIONAL, CONF_VERIFY_REQUIRED };
+struct conf_tls_client {
+    enum conf_verify verify;
+    char *ca, *crl; /* NULL: none */
+    unsigned depth;
+    struct conf_place verify_place, ca_place, crl_place;
 };
 struct conf_tls {
     char *name;
@@ -77,6 +84,8 @@ struct conf_tls {
     size_t cert_count; /* at least one */
     enum conf_ktls ktls;
     struct conf_tls_policy policy;
+    bool has_client;
+    struct conf_tls_client client; /* zeros without it: clients aren't asked for a certificate */
 };
 
 struct conf_server {

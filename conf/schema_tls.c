@@ -37,6 +37,16 @@ static const struct schema_key cert_keys[] = {
         .offset = offsetof(struct conf_cert, key),
         .place_offset = offsetof(struct conf_cert, key_place),
     },
+    {
+        .name = "ocsp",
+        .type = SCHEMA_PATH,
+        .help =
+            "DER file: an OCSP response for this certificate, stapled while it is valid; a reload reads it "
+            "again",
+        .example = "\"certs/example.ocsp\"",
+        .offset = offsetof(struct conf_cert, ocsp),
+        .place_offset = offsetof(struct conf_cert, ocsp_place),
+    },
 };
 static const struct schema_section cert_section = {
     SECTION_KEYS(cert_keys),
@@ -44,6 +54,53 @@ static const struct schema_section cert_section = {
     .name_offset = SCHEMA_NOWHERE,
     .place_offset = offsetof(struct conf_cert, place),
 };
+
+static const char *const verify_choices[] = {"none", "optional", "required", NULL};
+_Static_assert(COUNT(verify_choices) - 2 == CONF_VERIFY_REQUIRED, "verify");
+
+static const struct schema_key client_keys[] = {
+    {
+        .name = "verify",
+        .type = SCHEMA_CHOICE,
+        .help =
+            "Whether clients are asked for a certificate and must have one. A bad one is refused also where "
+            "none is required",
+        .example = "\"required\"",
+        .required = true,
+        .choices = verify_choices,
+        .offset = offsetof(struct conf_tls_client, verify),
+        .place_offset = offsetof(struct conf_tls_client, verify_place),
+    },
+    {
+        .name = "ca",
+        .type = SCHEMA_PATH,
+        .help = "PEM file: the certificates of the CAs whose clients are let in",
+        .example = "\"certs/clients-ca.pem\"",
+        .offset = offsetof(struct conf_tls_client, ca),
+        .place_offset = offsetof(struct conf_tls_client, ca_place),
+    },
+    {
+        .name = "crl",
+        .type = SCHEMA_PATH,
+        .help = "PEM file: a list of revoked certificates of each of these CAs; a reload reads it again. One "
+                "that "
+                "is over has its CA's clients refused",
+        .example = "\"certs/clients-crl.pem\"",
+        .offset = offsetof(struct conf_tls_client, crl),
+        .place_offset = offsetof(struct conf_tls_client, crl_place),
+    },
+    {
+        .name = "depth",
+        .type = SCHEMA_INTEGER,
+        .help = "The most intermediate certificates between a client's and its CA's",
+        .example = "1",
+        .fallback = "9",
+        .max = 100,
+        .offset = offsetof(struct conf_tls_client, depth),
+    },
+};
+static const struct schema_section client_section = {SECTION_KEYS(client_keys),
+                                                     .size = sizeof(struct conf_tls_client)};
 
 static const struct schema_key tls_keys[] = {
     {
@@ -66,6 +123,15 @@ static const struct schema_key tls_keys[] = {
         .choices = schema_ktls_choices,
         .offset = offsetof(struct conf_tls, ktls),
         .place_offset = offsetof(struct conf_tls, ktls_place),
+    },
+    {
+        .name = "client",
+        .type = SCHEMA_GROUP,
+        .help = "Certificates that clients show (mTLS). Without it they aren't asked",
+        .example = "{ verify = \"required\"; ca = \"certs/clients-ca.pem\"; }",
+        .section = &client_section,
+        .offset = offsetof(struct conf_tls, client),
+        .given_offset = offsetof(struct conf_tls, has_client),
     },
     TLS_POLICY_KEYS(struct conf_tls),
     {

@@ -16,14 +16,20 @@ static void check(const char *path, struct conf_problems *problems)
     struct conf *conf = conf_load(path, problems);
     struct generation *generation = NULL;
     struct privileges privileges;
+    struct conf_problems warnings = {0};
 
     if (registry != NULL && backends != NULL && conf != NULL) {
         privileges_resolve(conf, &privileges, problems); /* for its problems: it goes on all the same */
-        generation = generation_new(
-            &(struct generation_options){
-                .conf = conf, .number = 1, .worker_count = 1, .registry = registry, .backends = backends},
-            problems);
+        generation = generation_new(&(struct generation_options){.conf = conf,
+                                                                 .number = 1,
+                                                                 .worker_count = 1,
+                                                                 .registry = registry,
+                                                                 .backends = backends,
+                                                                 .warnings = &warnings},
+                                    problems);
     }
+    conf_problems_print(&warnings, stderr); /* they are no reason to fail */
+    conf_problems_clear(&warnings);
     if (generation != NULL)
         generation_unref(generation);
     else

@@ -77,6 +77,9 @@ static bool build_stores(struct generation *generation, const struct generation_
                 tls_settings_store(tls, true, options->tickets, problems);
         if (generation->stores[2 * i + (http ? STORE_HTTP : STORE_STREAM)] == NULL)
             good = false;
+        else if (options->warnings != NULL)
+            tls_settings_warn(tls, generation->stores[2 * i + (http ? STORE_HTTP : STORE_STREAM)],
+                              options->warnings);
     }
     return good;
 }

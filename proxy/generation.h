@@ -76,6 +76,7 @@ struct generation_options {
     struct ticket_keys *tickets;       /* likewise; NULL: no session tickets */
     const struct http_handler *admin;  /* NULL: checking only */
     unsigned file_uid, file_gid;       /* whom files that it creates are given to (captures); -1: stay */
+    struct conf_problems *warnings;    /* what loads and should be known all the same; NULL: not told */
     bool require_ktls;                 /* hold ktls = "require" against this kernel (not for `check`) */
 };
 

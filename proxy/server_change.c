@@ -184,6 +184,7 @@ bool server_change_prepare(struct server *server, struct conf *conf, struct serv
 {
     const struct http_handler admin = admin_handler(server);
     const bool change_user = server->privileges.change;
+    struct conf_problems warnings = {0};
     const struct generation_options options = {
         .conf = conf,
         .number = server->generation != NULL ? server->generation->number + 1 : 1,
@@ -194,6 +195,7 @@ bool server_change_prepare(struct server *server, struct conf *conf, struct serv
         .admin = &admin,
         .file_uid = change_user ? server->privileges.uid : (uid_t)-1,
         .file_gid = change_user ? server->privileges.gid : (gid_t)-1,
+        .warnings = &warnings,
         .require_ktls = true,
     };
 
@@ -201,6 +203,8 @@ bool server_change_prepare(struct server *server, struct conf *conf, struct serv
 
     *change = (struct server_change){.log_fd = -2};
     change->generation = generation_new(&options, problems);
+    conf_problems_print(&warnings, stderr);
+    conf_problems_clear(&warnings);
     if (change->generation == NULL)
         return false;
     if (!prepare_log(server, conf, change, problems))

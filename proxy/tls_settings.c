@@ -29,22 +29,70 @@ static struct cert_policy policy_of(const struct conf_tls_policy *conf)
     };
 }
 
-static void report_cert(const struct conf_tls *tls, const struct cert_error *error,
-                        struct conf_problems *problems)
+static struct cert_client client_of(const struct conf_tls_client *conf)
+{
+    static const enum cert_verify verify[] = {
+        [CONF_VERIFY_NONE] = CERT_VERIFY_NONE,
+        [CONF_VERIFY_OPTIONAL] = CERT_VERIFY_OPTIONAL,
+        [CONF_VERIFY_REQUIRED] = CERT_VERIFY_REQUIRED,
+    };
+
+    return (struct cert_client){
+        .verify = verify[conf->verify], .ca = conf->ca, .crl = conf->crl, .depth = (int)conf->depth};
+}
+
+/* Where what a fault is about stands. key: room for its path. */
+static struct conf_place place_of(const struct conf_tls *tls, const struct cert_error *error, char *key,
+                                  size_t key_size)
 {
     const struct conf_cert *cert = &tls->certs[error->index];
     struct conf_place place = cert->cert_place;
     const char *field = "cert";
-    char key[256];
 
+    if (error->fault == CERT_FAULT_CA || error->fault == CERT_FAULT_CRL) {
+        const bool ca = error->fault == CERT_FAULT_CA;
+
+        snprintf(key, key_size, "tls.%s.client.%s", tls->name, ca ? "ca" : "crl");
+        return ca ? tls->client.ca_place : tls->client.crl_place;
+    }
     if (error->fault == CERT_FAULT_KEY || error->fault == CERT_FAULT_MISMATCH) {
         place = cert->key_place;
         field = "key";
+    } else if (error->fault == CERT_FAULT_OCSP) {
+        place = cert->ocsp_place;
+        field = "ocsp";
     }
-    if (place.line == 0)
-        place = cert->place;
-    snprintf(key, sizeof(key), "tls.%s.certs[%zu].%s", tls->name, error->index, field);
+    snprintf(key, key_size, "tls.%s.certs[%zu].%s", tls->name, error->index, field);
+    return place.line != 0 ? place : cert->place;
+}
+
+static void report_cert(const struct conf_tls *tls, const struct cert_error *error,
+                        struct conf_problems *problems)
+{
+    char key[256];
+    const struct conf_place place = place_of(tls, error, key, sizeof(key));
+
     conf_problem_add(problems, place, key, "%s", error->text);
+}
+
+struct warning {
+    const struct conf_tls *tls;
+    struct conf_problems *problems;
+};
+
+static void on_warning(void *arg, const struct cert_error *error)
+{
+    const struct warning *warning = arg;
+    char key[256];
+    const struct conf_place place = place_of(warning->tls, error, key, sizeof(key));
+
+    conf_problem_add(warning->problems, place, key, "warning: %s", error->text);
+}
+
+void tls_settings_warn(const struct conf_tls *tls, const struct cert_store *store,
+                       struct conf_problems *warnings)
+{
+    cert_store_each_warning(store, on_warning, &(struct warning){tls, warnings});
 }
 
 struct cert_store *tls_settings_store(const struct conf_tls *tls, bool http, struct ticket_keys *tickets,
@@ -59,12 +107,14 @@ struct cert_store *tls_settings_store(const struct conf_tls *tls, bool http, str
         return NULL;
     }
     for (size_t i = 0; i < tls->cert_count; i++)
-        files[i] = (struct cert_files){.cert = tls->certs[i].cert, .key = tls->certs[i].key};
+        files[i] = (struct cert_files){
+            .cert = tls->certs[i].cert, .key = tls->certs[i].key, .ocsp = tls->certs[i].ocsp};
     store = cert_store_new(&(struct cert_store_options){.files = files,
                                                         .count = tls->cert_count,
                                                         .ktls = tls->ktls != CONF_KTLS_OFF,
                                                         .policy = policy_of(&tls->policy),
                                                         .http_alpn = http,
+                                                        .client = client_of(&tls->client),
                                                         .tickets = tickets},
                            &error);
     free(files);

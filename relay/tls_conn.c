@@ -121,7 +121,9 @@ static enum tls_status failed(struct tls_conn *tls, int result)
     default: {
         unsigned long code = ERR_peek_error();
         if (ERR_GET_REASON(code) != SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-            const char *text = ERR_reason_error_string(code);
+            const char *text = ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED
+                                   ? X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl))
+                                   : ERR_reason_error_string(code);
             return broken(tls, EPROTO, text != NULL ? text : "TLS protocol error");
         }
     }

@@ -23,6 +23,7 @@ def test_the_configuration_is_good(tmp_path, certs):
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "localhost.pem").write_bytes(certs.localhost["cert"].read_bytes())
     (tmp_path / "dev" / "localhost.key").write_bytes(certs.localhost["key"].read_bytes())
+    (tmp_path / "dev" / "localhost.key").chmod(0o600)
     (tmp_path / "site").mkdir()
     (tmp_path / "readme.conf").write_text(sample)
     result = run("check", "-c", tmp_path / "readme.conf")

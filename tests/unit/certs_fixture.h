@@ -87,7 +87,18 @@ struct cert_recipe {
     long begins, ends; /* seconds from now */
     X509 *issuer;
     EVP_PKEY *issuer_key;
+    bool ca;
+    long serial;                /* 0: 7 */
+    const char *extended_usage; /* NULL: any */
 };
+
+static inline void add_extension(X509 *cert, int nid, const char *value)
+{
+    X509_EXTENSION *extension = X509V3_EXT_nconf_nid(NULL, NULL, nid, value);
+    assert_non_null(extension);
+    X509_add_ext(cert, extension, -1);
+    X509_EXTENSION_free(extension);
+}
 
 static inline void make_cert(const struct cert_recipe *recipe)
 {
@@ -101,16 +112,19 @@ static inline void make_cert(const struct cert_recipe *recipe)
                                                 (const unsigned char *)common_name, -1, -1, 0),
                      1);
     X509_set_version(cert, X509_VERSION_3);
-    ASN1_INTEGER_set(X509_get_serialNumber(cert), 7);
+    ASN1_INTEGER_set(X509_get_serialNumber(cert), recipe->serial != 0 ? recipe->serial : 7);
     X509_gmtime_adj(X509_getm_notBefore(cert), recipe->begins != 0 ? recipe->begins : -DAY);
     X509_gmtime_adj(X509_getm_notAfter(cert), recipe->ends != 0 ? recipe->ends : DAY);
     X509_set_issuer_name(cert, recipe->issuer != NULL ? X509_get_subject_name(recipe->issuer) : subject);
     X509_set_pubkey(cert, key);
     if (recipe->names != NULL) {
-        X509_EXTENSION *names = X509V3_EXT_nconf_nid(NULL, NULL, NID_subject_alt_name, recipe->names);
-        assert_non_null(names);
-        X509_add_ext(cert, names, -1);
-        X509_EXTENSION_free(names);
+        add_extension(cert, NID_subject_alt_name, recipe->names);
+    }
+    if (recipe->ca) {
+        add_extension(cert, NID_basic_constraints, "critical,CA:TRUE");
+    }
+    if (recipe->extended_usage != NULL) {
+        add_extension(cert, NID_ext_key_usage, recipe->extended_usage);
     }
     assert_true(X509_sign(cert, recipe->issuer_key != NULL ? recipe->issuer_key : key, EVP_sha256()) > 0);
 
@@ -149,7 +163,8 @@ struct client_recipe {
     const char *signatures;
     const char *groups;
     const char *cert, *key; /* files of a client certificate */
-    SSL_SESSION *session;   /* to resume; borrowed */
+    bool ask_ocsp;
+    SSL_SESSION *session; /* to resume; borrowed */
 };
 
 struct handshake {
@@ -202,6 +217,7 @@ static inline void client_configure(struct handshake *handshake, const struct cl
     assert_true(recipe->server_name == NULL || SSL_set_tlsext_host_name(client, recipe->server_name) == 1);
     assert_true(recipe->alpn == NULL || SSL_set_alpn_protos(client, (const unsigned char *)recipe->alpn,
                                                             (unsigned)strlen(recipe->alpn)) == 0);
+    assert_true(!recipe->ask_ocsp || SSL_set_tlsext_status_type(client, TLSEXT_STATUSTYPE_ocsp) == 1);
     assert_true(recipe->session == NULL || SSL_set_session(client, recipe->session) == 1);
     SSL_set_connect_state(client);
 }

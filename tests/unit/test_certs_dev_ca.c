@@ -189,8 +189,8 @@ static void test_race(void **state)
             struct cert_pair ca, leaf;
             struct cert_error ignored;
             bool good = dev_ca_ensure(fixture_path("race"), error, sizeof(error)) == 0;
-            struct cert_files ca_files = {ca_path("race", CA_CERT), ca_path("race", CA_KEY)};
-            struct cert_files leaf_files = {ca_path("race", LEAF_CERT), ca_path("race", LEAF_KEY)};
+            struct cert_files ca_files = {ca_path("race", CA_CERT), ca_path("race", CA_KEY), NULL};
+            struct cert_files leaf_files = {ca_path("race", LEAF_CERT), ca_path("race", LEAF_KEY), NULL};
             good = good && cert_pair_load(&ca, &ca_files, &ignored) == 0 &&
                    cert_pair_load(&leaf, &leaf_files, &ignored) == 0 &&
                    X509_verify(leaf.leaf, X509_get0_pubkey(ca.leaf)) == 1;

@@ -50,6 +50,31 @@ static const struct fixture_case policy[] = {
      "there, or name another block under `tls`\n"},
 };
 
+static const struct fixture_case client[] = {
+    {TLS("client = { ca = \"c\"; };"),
+     "test.conf:3: tls.main.client.verify: missing: add verify = \"required\";\n"},
+    {TLS("client = { verify = \"require\"; ca = \"c\"; };"),
+     "test.conf:3: tls.main.client.verify: \"require\" is not one of \"none\", \"optional\", \"required\": "
+     "did you "
+     "mean \"required\"?\n"},
+    {TLS("client = {\nverify = \"optional\"; };"),
+     "test.conf:4: tls.main.client.ca: missing: name the file with the certificates of the clients' CAs\n"},
+    {TLS("client = { verify = \"none\"; ca = \"c\"; };"),
+     "test.conf:3: tls.main.client.verify: \"none\" leaves `ca` without use: delete that, or choose "
+     "\"optional\" or "
+     "\"required\"\n"},
+    {TLS("client = { verify = \"none\"; crl = \"c\"; };"),
+     "test.conf:3: tls.main.client.verify: \"none\" leaves `crl` without use: delete that, or choose "
+     "\"optional\" or "
+     "\"required\"\n"},
+};
+
+static void test_client(void **state)
+{
+    (void)state;
+    fixture_check(client, COUNT(client), NULL);
+}
+
 static void test_policy(void **state)
 {
     (void)state;
@@ -82,6 +107,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_policy),
+        cmocka_unit_test(test_client),
         cmocka_unit_test(test_what_is_spoken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
