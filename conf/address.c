@@ -1,4 +1,4 @@
-/* Numeric addresses: "127.0.0.1:80", "[::1]:443", ":443", "unix:/run/x.sock".
+/* Addresses: "127.0.0.1:80", "[::1]:443", ":443", "unix:/run/x.sock"; for servers also "app.internal:80".
  * Refuses to know names (nothing is looked up) and sockets (nothing is bound). */
 #include "conf/address.h"
 
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/host_name.h"
 #include "conf/memory.h"
 #include "conf/path.h"
 
@@ -134,13 +135,67 @@ bool address_parse(const char *text, const char *directory, struct conf_address 
     return true;
 }
 
+/* "app.internal:8080": the part before the last colon, which is no IPv4 address if it is only digits and
+ * dots.
+ */
+static bool parse_host_port(const char *text, struct conf_address *address, const char **problem)
+{
+    const char *colon = strrchr(text, ':');
+    in_port_t port = 0;
+    if (!host_name_check(text, (size_t)(colon - text), problem) || !parse_port(colon + 1, &port, problem)) {
+        return false;
+    }
+    address->host = memory_strndup(text, (size_t)(colon - text));
+    address->port = ntohs(port);
+    return true;
+}
+
+/* What can only be meant as a name, right or wrong. */
+static bool is_meant_as_name(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    size_t length = colon != NULL ? (size_t)(colon - text) : 0;
+    bool other = length == 0 || text[0] == '[' || strncmp(text, "unix:", 5) == 0;
+    return !other && memchr(text, ':', length) == NULL && strspn(text, "0123456789.") < length;
+}
+
+bool address_parse_server(const char *text, const char *directory, struct conf_address *address,
+                          const char **problem)
+{
+    struct conf_address parsed = {0};
+    if (strncmp(text, "srv:", 4) == 0) {
+        if (strchr(text + 4, ':') != NULL) {
+            *problem = "has a port, and SRV records tell it: write only the name after \"srv:\"";
+            return false;
+        }
+        if (!host_name_check(text + 4, strlen(text + 4), problem)) {
+            return false;
+        }
+        parsed.host = memory_strdup(text + 4);
+        parsed.srv = true;
+    } else if (!is_meant_as_name(text)) {
+        return address_parse(text, directory, address, problem);
+    } else if (!parse_host_port(text, &parsed, problem)) {
+        return false;
+    }
+    parsed.text = memory_strdup(text);
+    *address = parsed;
+    return true;
+}
+
 bool conf_address_parse(const char *text, struct conf_address *address, const char **problem)
 {
     return address_parse(text, NULL, address, problem);
 }
 
+bool conf_address_parse_server(const char *text, struct conf_address *address, const char **problem)
+{
+    return address_parse_server(text, NULL, address, problem);
+}
+
 void conf_address_clear(struct conf_address *address)
 {
+    free(address->host);
     free(address->text);
     *address = (struct conf_address){0};
 }

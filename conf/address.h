@@ -11,6 +11,10 @@
 bool address_parse(const char *text, const char *directory, struct conf_address *address,
                    const char **problem) __attribute__((warn_unused_result));
 
+/* As conf_address_parse_server, with the directory. */
+bool address_parse_server(const char *text, const char *directory, struct conf_address *address,
+                          const char **problem) __attribute__((warn_unused_result));
+
 /* 0 for a UNIX address. */
 unsigned address_port(const struct conf_address *address);
 

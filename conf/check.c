@@ -74,6 +74,7 @@ void check_conf(const struct conf *conf, struct conf_problems *problems)
             check_backend(&conf->backends[i], problems);
         }
     }
+    check_names(conf, problems);
     for (size_t i = 0; i < conf->files_count; i++) {
         if (conf->files[i].name != NULL) {
             check_files(&conf->files[i], problems);

@@ -6,6 +6,7 @@
 #include "conf/conf.h"
 
 void check_backend(const struct conf_backend *backend, struct conf_problems *problems);
+void check_names(const struct conf *conf, struct conf_problems *problems);
 void check_files(const struct conf_files *files, struct conf_problems *problems);
 void check_tls(const struct conf_tls *tls, struct conf_problems *problems);
 /* owner: where its keys stand, "tls.main". */

@@ -40,9 +40,16 @@ struct conf_address {
     bool dual_stack; /* written as ":443": [::] with IPV6_V6ONLY off */
     char *text;      /* as written */
     struct conf_place place;
+    /* A server's alone: the name that is looked up instead. Then length is 0 and the family AF_UNSPEC. */
+    char *host; /* NULL: the address is numeric */
+    uint16_t port;
+    bool srv; /* written as "srv:NAME": SRV records tell hosts and ports */
 };
 /* Parses one address. false: *problem (static text) says what is wrong. text is not kept by reference. */
 bool conf_address_parse(const char *text, struct conf_address *address, const char **problem)
+    __attribute__((warn_unused_result));
+/* The same for a server's, which may also be "app.internal:8080" or "srv:_http._tcp.app.internal". */
+bool conf_address_parse_server(const char *text, struct conf_address *address, const char **problem)
     __attribute__((warn_unused_result));
 void conf_address_clear(struct conf_address *address);
 bool conf_address_equal(const struct conf_address *a, const struct conf_address *b);
@@ -88,6 +95,16 @@ struct conf_tls {
     struct conf_tls_client client; /* zeros without it: clients aren't asked for a certificate */
 };
 
+/* How names of servers are looked up. */
+enum conf_family { CONF_FAMILY_ANY, CONF_FAMILY_IPV4, CONF_FAMILY_IPV6 };
+struct conf_resolve {
+    char **servers; /* each "127.0.0.1", "127.0.0.1:53", "[::1]" or "[::1]:53"; none: /etc/resolv.conf's */
+    size_t server_count;
+    struct conf_place servers_place, interval_min_place;
+    uint32_t timeout_ms, interval_min_ms, interval_max_ms, hold_ms;
+    enum conf_family family;
+};
+
 struct conf_server {
     char *name; /* as written: its address */
     struct conf_address address;
@@ -116,6 +133,8 @@ struct conf_backend {
     uint32_t slow_start_ms; /* 0: none */
     struct conf_queue queue;
     struct conf_place slow_start_place, queue_place; /* line 0 where the key isn't given */
+    struct conf_resolve resolve; /* the global one where the backend says nothing */
+    struct conf_place resolve_place;
 };
 
 struct conf_files {
@@ -199,6 +218,7 @@ struct conf {
     bool has_admin;
     struct conf_address admin;
     struct conf_timeouts timeouts;
+    struct conf_resolve resolve;
     uint64_t pipe_size; /* bytes asked of each splice pipe, default 1 MiB */
     struct conf_tls *tls;
     size_t tls_count;

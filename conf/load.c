@@ -144,6 +144,29 @@ static bool holds(enum schema_type type, const config_setting_t *setting)
     return config_setting_is_group(setting);
 }
 
+/* What is inherited is shared with the global group until it has memory of its own; a key that is given next
+ * owes none. */
+static void own_inherited(const struct schema_section *section, const config_setting_t *group, char *object)
+{
+    for (size_t i = 0; i < section->count; i++) {
+        const struct schema_key *key = &section->keys[i];
+        if (key->type != SCHEMA_STRINGS) {
+            continue; /* no other type that owns memory is inherited; a test holds the schema to that */
+        }
+        char ***slot = (char ***)(void *)(object + key->offset), **shared = *slot;
+        size_t *count = (size_t *)(void *)(object + key->count_offset);
+        if (group != NULL && config_setting_get_member(group, key->name) != NULL) {
+            *slot = NULL;
+            *count = 0;
+            continue;
+        }
+        *slot = memory_calloc(*count, sizeof(char *));
+        for (size_t j = 0; j < *count; j++) {
+            (*slot)[j] = memory_strdup(shared[j]);
+        }
+    }
+}
+
 static void load_key(struct load *load, const struct schema_key *key, const config_setting_t *setting,
                      const char *path, char *object)
 {
@@ -177,6 +200,7 @@ static void load_key(struct load *load, const struct schema_key *key, const conf
     void *inner = object + key->offset;
     if (key->inherits_offset != 0) {
         memcpy(inner, (const char *)load->conf + key->inherits_offset, key->section->size);
+        own_inherited(key->section, usable ? setting : NULL, inner);
     }
     load_group(load, key->section, usable ? setting : NULL, key->inherits_offset == 0, path, inner);
 }

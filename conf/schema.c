@@ -149,6 +149,14 @@ static const struct schema_key root_keys[] = {
         .offset = offsetof(struct conf, timeouts),
     },
     {
+        .name = "resolve",
+        .type = SCHEMA_GROUP,
+        .help = "How names of servers are looked up, for every backend that doesn't say otherwise",
+        .example = "{ servers = [ \"127.0.0.1:5353\" ]; }",
+        .section = &schema_resolve,
+        .offset = offsetof(struct conf, resolve),
+    },
+    {
         .name = "tls",
         .type = SCHEMA_NAMED,
         .help = "Sets of certificates, by name",

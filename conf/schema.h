@@ -38,6 +38,7 @@ struct schema_key {
     const char *const *choices; /* ends with NULL */
     const char *forbidden;      /* STRINGS: characters that none may contain */
     const char *target;         /* REFERENCE */
+    bool takes_names;           /* ADDRESS: a server's, which may be a name */
     const struct schema_section *section; /* GROUP, NAMED, LIST: the keys inside */
     /* Where the value lives in the struct of its section. 0 for all but `offset`: there is none. */
     size_t offset;

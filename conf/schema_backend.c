@@ -10,8 +10,12 @@ static const struct schema_key server_keys[] = {
     {
         .name = "address",
         .type = SCHEMA_ADDRESS,
-        .help = "Where to connect to",
+        .help =
+            "Where to connect to: an address, `unix:/run/app.sock`, a name that is looked up and stands for "
+            "all its addresses (`app.internal:8080`), or one whose SRV records are "
+            "(`srv:_http._tcp.app.internal`)",
         .example = "\"127.0.0.1:9001\"",
+        .takes_names = true,
         .required = true,
         .offset = offsetof(struct conf_server, address),
         .place_offset = offsetof(struct conf_server, address.place),
@@ -124,6 +128,16 @@ static const struct schema_key backend_keys[] = {
         .section = &queue_section,
         .offset = offsetof(struct conf_backend, queue),
         .place_offset = offsetof(struct conf_backend, queue_place),
+    },
+    {
+        .name = "resolve",
+        .type = SCHEMA_GROUP,
+        .help = "How the names of its servers are looked up, where that differs from the global way",
+        .example = "{ servers = [ \"127.0.0.1:8600\" ]; }",
+        .section = &schema_resolve,
+        .offset = offsetof(struct conf_backend, resolve),
+        .place_offset = offsetof(struct conf_backend, resolve_place),
+        .inherits_offset = offsetof(struct conf, resolve),
     },
 };
 const struct schema_section schema_backend = {

@@ -17,5 +17,6 @@ extern const struct schema_section schema_backend;  /* struct conf_backend */
 extern const struct schema_section schema_files;    /* struct conf_files */
 extern const struct schema_section schema_listener; /* struct conf_listener */
 extern const struct schema_section schema_limits;   /* struct conf_limits */
+extern const struct schema_section schema_resolve;  /* struct conf_resolve */
 extern const struct schema_section schema_timeouts; /* struct conf_timeouts */
 extern const struct schema_section schema_filter;   /* struct conf_filter */

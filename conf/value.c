@@ -100,7 +100,10 @@ static void store_address(const struct value *value, const char *text)
 {
     struct conf_address address;
     const char *problem = NULL;
-    if (address_parse(text, value->load->directory, &address, &problem)) {
+    bool parsed = value->key->takes_names
+                      ? address_parse_server(text, value->load->directory, &address, &problem)
+                      : address_parse(text, value->load->directory, &address, &problem);
+    if (parsed) {
         address.place = value->place;
         *(struct conf_address *)slot(value) = address;
     } else {

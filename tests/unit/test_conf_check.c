@@ -19,7 +19,7 @@ static const struct fixture_case unknown[] = {
     {FIXTURE_BASE "worker = 1;", "test.conf:2: worker: unknown key: did you mean `workers`?\n"},
     {FIXTURE_BASE "\nroutes = ( );", "test.conf:3: routes: unknown key: known here are workers, user, group, "
                                      "capabilities, pipe_size, log, admin, "
-                                     "timeouts, tls, backends, files, listeners\n"},
+                                     "timeouts, resolve, tls, backends, files, listeners\n"},
     {FIXTURE_BASE "log = {\nacces = \"off\"; };",
      "test.conf:3: log.acces: unknown key: did you mean `access`?\n"},
     {FIXTURE_BASE "admin = { listen = \":0\";\nport = 1; };",
@@ -162,13 +162,13 @@ static const struct fixture_case values[] = {
     {FIXTURE_BASE "admin = { listen = \"unix:" X50 X50 "xxx\"; };", /* "/etc/" makes it 108 */
      "test.conf:2: admin.listen: \"unix:" X50 X50
      "xxx\" is too long: a UNIX socket's absolute path has at most 107 bytes\n"},
-    {"backends = { app = { servers = (\n\"127.0.0.1:0\",\n\":80\",\n\"app.example.org:80\" ); }; };\n" WEB,
+    {"backends = { app = { servers = (\n\"127.0.0.1:0\",\n\":80\",\n\"10.0.0.256:80\" ); }; };\n" WEB,
      "test.conf:2: backends.app.servers[0].address: \"127.0.0.1:0\" has port 0, to which nothing connects: "
      "write the "
      "port that the server listens on\n"
      "test.conf:3: backends.app.servers[1].address: \":80\" names no host: write the server's, such as "
      "\"127.0.0.1:9001\"\n"
-     "test.conf:4: backends.app.servers[2].address: \"app.example.org:80\" is not a numeric address (names "
+     "test.conf:4: backends.app.servers[2].address: \"10.0.0.256:80\" is not a numeric address (names "
      "are not "
      "looked up): write, for example, \"127.0.0.1:80\", \"[::1]:80\", \":80\" or \"unix:/run/name.sock\"\n"},
 

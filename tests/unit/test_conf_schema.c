@@ -20,6 +20,9 @@ static const char everything[] =
     "timeouts = { connect = \"1s\"; handshake = \"1s\"; header = \"1s\"; idle = \"1s\"; linger = \"1s\"; "
     "drain = "
     "\"1s\"; };\n"
+    "resolve = { servers = [ \"127.0.0.1\" ]; timeout = \"1s\"; interval_min = \"1s\"; interval_max = "
+    "\"1s\"; hold = \"1s\"; "
+    "family = \"any\"; };\n"
     "tls = { t = { certs = ( { cert = \"c\"; key = \"k\"; ocsp = \"o\"; } ); "
     "client = { verify = \"optional\"; ca = \"c\"; crl = \"r\"; depth = 1; }; ktls = \"auto\"; min_version = "
     "\"1.2\"; "
@@ -27,7 +30,10 @@ static const char everything[] =
     "groups = [ \"P-256\" ]; alpn = [ \"http/1.1\" ]; }; };\n"
     "backends = { b = { servers = ( { address = \"127.0.0.1:1\"; weight = 1; max_connections = 1; backup = "
     "false; "
-    "} ); balance = \"least_conn\"; slow_start = \"1s\"; queue = { size = 1; timeout = \"1s\"; }; }; };\n"
+    "} ); balance = \"least_conn\"; slow_start = \"1s\"; queue = { size = 1; timeout = \"1s\"; }; "
+    "resolve = { servers = [ \"127.0.0.1\" ]; timeout = \"1s\"; interval_min = \"1s\"; interval_max = "
+    "\"1s\"; hold = \"1s\"; "
+    "family = \"any\"; }; }; };\n"
     "files = { f = { root = \"/\"; index = [ \"i\" ]; }; };\n"
     "listeners = { proxy = { address = \":0\"; proxy = \"b\"; "
     "filters = ( { type = \"log\"; direction = \"both\"; bytes = \"1\"; }, { type = \"capture\"; "
@@ -93,6 +99,13 @@ static void check_shape(const struct schema_key *key, const char *path, void *co
     assert_true(key->count_offset != 0 ||
                 (!elements && key->type != SCHEMA_STRINGS && key->type != SCHEMA_LOG));
     assert_true(!elements || key->section->size > 0);
+    /* The loader knows how to copy what is inherited. */
+    for (size_t i = 0; key->inherits_offset != 0 && i < key->section->count; i++) {
+        enum schema_type type = key->section->keys[i].type;
+        assert_true(type == SCHEMA_INTEGER || type == SCHEMA_BOOLEAN || type == SCHEMA_DURATION ||
+                    type == SCHEMA_SIZE || type == SCHEMA_CHOICE || type == SCHEMA_STRINGS);
+    }
+    assert_true(!key->takes_names || key->type == SCHEMA_ADDRESS);
     /* conf_reloadable compares these types alone, at the top level, and tells their place. */
     bool comparable = key->type == SCHEMA_INTEGER || key->type == SCHEMA_SIZE || key->type == SCHEMA_STRING ||
                       key->type == SCHEMA_STRINGS;
@@ -238,7 +251,9 @@ static void check_in_reference(const struct schema_key *key, const char *path, v
     assert_true(end == NULL || line < end);
     const char *help = strstr(line, key->help), *next = strchr(line + 1, '\n');
     assert_true(help != NULL && help < next);
-    if (key->fallback != NULL && strncmp(path, "listeners.NAME.timeouts", 23) != 0) {
+    bool inherited =
+        strncmp(path, "listeners.NAME.timeouts", 23) == 0 || strncmp(path, "backends.NAME.resolve.", 22) == 0;
+    if (key->fallback != NULL && !inherited) {
         const char *fallback = strstr(line, key->fallback);
         assert_true(fallback != NULL && fallback < next);
     }
