@@ -133,7 +133,7 @@ struct conf_backend {
     uint32_t slow_start_ms; /* 0: none */
     struct conf_queue queue;
     struct conf_place slow_start_place, queue_place; /* line 0 where the key isn't given */
-    struct conf_resolve resolve; /* the global one where the backend says nothing */
+    struct conf_resolve resolve;                     /* the global one where the backend says nothing */
     struct conf_place resolve_place;
 };
 

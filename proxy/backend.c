@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "proxy/backend_names.h"
 #include "relay/loop.h"
 
 /* Workers must not write to each other's cache lines. */
@@ -11,26 +12,6 @@ struct backend_view {
     struct server_set *set;           /* a reference */
     struct balancer *balancer;
 };
-
-static struct server_set *set_of_conf(struct backend *backend, const struct conf_backend *conf)
-{
-    struct server_set_entry *entries = calloc(conf->server_count + 1, sizeof(*entries));
-    struct server_set *set;
-
-    if (entries == NULL)
-        return NULL;
-    for (size_t i = 0; i < conf->server_count; i++)
-        entries[i] = (struct server_set_entry){.name = conf->servers[i].name,
-                                               .address = &conf->servers[i].address,
-                                               .weight = conf->servers[i].weight,
-                                               .max_connections = conf->servers[i].max_connections,
-                                               .backup = conf->servers[i].backup};
-    set = server_set_new(backend->shared, entries, conf->server_count);
-    free(entries);
-    if (set != NULL && conf->balance == CONF_BALANCE_MAGLEV)
-        server_set_add_maglev(set);
-    return set;
-}
 
 /* Workers draw different lots. */
 static struct balancer *new_balancer(const struct backend *backend, const struct server_set *set)
@@ -45,7 +26,7 @@ static struct balancer *new_balancer(const struct backend *backend, const struct
 }
 
 int backend_init(struct backend *backend, const struct conf_backend *conf, struct backend_registry *registry,
-                 unsigned worker_count)
+                 struct resolver *resolver, unsigned worker_count)
 {
     *backend = (struct backend){
         .name = conf->name,
@@ -53,11 +34,12 @@ int backend_init(struct backend *backend, const struct conf_backend *conf, struc
         .queue = conf->queue};
     pthread_mutex_init(&backend->lock, NULL);
     backend->shared = backend_shared_get(registry, conf->name);
+    backend->names = backend_names_new(conf, resolver);
     backend->views =
         aligned_alloc(_Alignof(struct backend_view), (worker_count + 1) * sizeof(*backend->views));
-    if (backend->shared == NULL || backend->views == NULL)
+    if (backend->shared == NULL || backend->names == NULL || backend->views == NULL)
         goto clear;
-    backend->newest = set_of_conf(backend, conf);
+    backend->newest = backend_names_build(backend->names, backend->shared);
     if (backend->newest == NULL)
         goto clear;
     for (; backend->worker_count < worker_count; backend->worker_count++) {
@@ -74,6 +56,7 @@ int backend_init(struct backend *backend, const struct conf_backend *conf, struc
     return 0;
 
 clear:
+    backend_retire(backend);
     backend_clear(backend);
     return -1;
 }
@@ -86,9 +69,27 @@ void backend_clear(struct backend *backend)
     }
     free(backend->views);
     server_set_unref(backend->newest);
+    backend_names_free(backend->names);
     backend_shared_unref(backend->shared);
     pthread_mutex_destroy(&backend->lock);
     *backend = (struct backend){0};
+}
+
+void backend_refresh(struct backend *backend)
+{
+    struct server_set *set;
+
+    if (!backend_names_changed(backend->names))
+        return;
+    set = backend_names_build(backend->names, backend->shared);
+    if (set != NULL)
+        backend_publish(backend, set);
+}
+
+void backend_retire(struct backend *backend)
+{
+    if (backend->names != NULL)
+        backend_names_retire(backend->names);
 }
 
 void backend_publish(struct backend *backend, struct server_set *set)

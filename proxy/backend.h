@@ -20,11 +20,15 @@
 #include "proxy/balancer.h"
 #include "proxy/server_set.h"
 
+struct backend_names;
+struct resolver;
+
 struct backend {
     const char *name; /* borrowed from the conf */
     struct balancer_options balancing;
     struct conf_queue queue;
     struct backend_shared *shared; /* a reference: what all generations know of it */
+    struct backend_names *names;   /* where its sets come from */
     pthread_mutex_t lock;
     struct server_set *newest;  /* a reference; under the lock */
     _Atomic uint64_t published; /* counts the sets; changed under the lock */
@@ -32,10 +36,19 @@ struct backend {
     unsigned worker_count;
 };
 
-/* Fills *backend from conf (borrowed, outlives it). 0, or -1: out of memory, and *backend is empty. */
+/* Fills *backend from conf (borrowed, outlives it); resolver NULL (only checking): names stand for nothing.
+ * 0, or -1: out of memory, and *backend is empty. */
 int backend_init(struct backend *backend, const struct conf_backend *conf, struct backend_registry *registry,
-                 unsigned worker_count) __attribute__((warn_unused_result));
+                 struct resolver *resolver, unsigned worker_count) __attribute__((warn_unused_result));
+/* After backend_retire(). */
 void backend_clear(struct backend *backend);
+
+/* Publishes a new set if a name of its servers stands for something else than in the last one. Without memory
+ * for it the last one serves on. Main thread. */
+void backend_refresh(struct backend *backend);
+/* Its generation has been replaced: names are of no interest to it any more. Main thread; a second time does
+ * nothing. */
+void backend_retire(struct backend *backend);
 
 /* Takes the caller's reference to the set. Any thread. */
 void backend_publish(struct backend *backend, struct server_set *set);

@@ -106,10 +106,16 @@ void backend_shared_unref(struct backend_shared *backend)
 
 /* --- Servers --- */
 
-static bool is_server(const struct backend_server *server, const char *name,
+static bool same_host(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool is_server(const struct backend_server *server, const char *name, const char *host,
                       const struct conf_address *address)
 {
-    return strcmp(server->name, name) == 0 && server->address.length == address->length &&
+    return strcmp(server->name, name) == 0 && same_host(server->host, host) &&
+           server->address.length == address->length &&
            memcmp(&server->address.addr, &address->addr, address->length) == 0;
 }
 
@@ -117,10 +123,11 @@ static void server_free(struct backend_server *server)
 {
     backend_shared_unref(server->backend);
     free(server->name);
+    free(server->host);
     free(server);
 }
 
-struct backend_server *backend_server_get(struct backend_shared *backend, const char *name,
+struct backend_server *backend_server_get(struct backend_shared *backend, const char *name, const char *host,
                                           const struct conf_address *address)
 {
     struct backend_registry *registry = backend->registry;
@@ -128,7 +135,7 @@ struct backend_server *backend_server_get(struct backend_shared *backend, const 
 
     pthread_mutex_lock(&registry->lock);
     SLIST_FOREACH(server, &backend->servers, link)
-    if (is_server(server, name, address))
+    if (is_server(server, name, host, address))
         break;
     if (server != NULL) {
         backend_server_ref(server);
@@ -138,7 +145,10 @@ struct backend_server *backend_server_get(struct backend_shared *backend, const 
     if (server == NULL)
         goto unlock;
     server->name = strdup(name);
-    if (server->name == NULL) {
+    server->host = host != NULL ? strdup(host) : NULL;
+    if (server->name == NULL || (host != NULL && server->host == NULL)) {
+        free(server->name);
+        free(server->host);
         free(server);
         server = NULL;
         goto unlock;

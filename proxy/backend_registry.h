@@ -36,6 +36,7 @@ struct backend_server {
     SLIST_ENTRY(backend_server) link;
     struct backend_shared *backend; /* a reference */
     _Atomic unsigned references;
+    char *host; /* the name whose address it is; NULL: it was written as an address */
     char *name; /* unique among a set's servers: it stands for the server in logs and metrics */
     struct conf_address address; /* a copy; its text is the name */
     struct server_stats stats;
@@ -57,7 +58,7 @@ void backend_shared_unref(struct backend_shared *backend); /* NULL: nothing */
 
 /* The same for a server of it. It is forgotten, with its figures, when neither a set nor a connection refers
  * to it any more. */
-struct backend_server *backend_server_get(struct backend_shared *backend, const char *name,
+struct backend_server *backend_server_get(struct backend_shared *backend, const char *name, const char *host,
                                           const struct conf_address *address);
 struct backend_server *backend_server_ref(struct backend_server *server);
 void backend_server_unref(struct backend_server *server); /* NULL: nothing */

@@ -72,7 +72,7 @@ int command_relay(int argc, char **argv)
     arguments.targets = argv + optind;
     arguments.target_count = argc - optind;
     for (int i = 0; i < arguments.target_count; i++)
-        if (!command_address_check(arguments.targets[i], "relay", RELAY_USAGE))
+        if (!command_target_check(arguments.targets[i], "relay", RELAY_USAGE))
             return EXIT_USAGE;
     if (!command_common_check(&arguments.common, "relay", RELAY_USAGE))
         return EXIT_USAGE;

@@ -44,11 +44,13 @@ int command_server_run(struct command_server *command)
     return status;
 }
 
-bool command_address_check(const char *address, const char *command, const char *usage)
+typedef bool parse_fn(const char *text, struct conf_address *address, const char **problem);
+
+static bool check_address(const char *address, parse_fn *parse, const char *command, const char *usage)
 {
     struct conf_address parsed = {0};
     const char *problem = "";
-    const bool good = conf_address_parse(address, &parsed, &problem);
+    const bool good = parse(address, &parsed, &problem);
 
     if (good)
         conf_address_clear(&parsed);
@@ -57,13 +59,18 @@ bool command_address_check(const char *address, const char *command, const char 
     return good;
 }
 
+bool command_target_check(const char *address, const char *command, const char *usage)
+{
+    return check_address(address, conf_address_parse_server, command, usage);
+}
+
 bool command_common_check(const struct command_common *common, const char *command, const char *usage)
 {
     enum relay_force force;
 
-    if (!command_address_check(common->listen, command, usage))
+    if (!check_address(common->listen, conf_address_parse, command, usage))
         return false;
-    if (common->admin != NULL && !command_address_check(common->admin, command, usage))
+    if (common->admin != NULL && !check_address(common->admin, conf_address_parse, command, usage))
         return false;
     if (relay_force_parse(common->mode, &force))
         return true;

@@ -23,7 +23,7 @@ struct command_common {
 };
 /* Whether they are well-formed. false: the usage error was told. */
 bool command_common_check(const struct command_common *common, const char *command, const char *usage);
-bool command_address_check(const char *address, const char *command, const char *usage);
+bool command_target_check(const char *address, const char *command, const char *usage);
 
 /* A configuration being written as text. */
 struct command_text {

@@ -148,7 +148,7 @@ static bool build_backends(struct generation *generation, const struct generatio
     }
     for (; generation->backend_count < conf->backend_count; generation->backend_count++)
         if (backend_init(&generation->backends[generation->backend_count],
-                         &conf->backends[generation->backend_count], options->backends,
+                         &conf->backends[generation->backend_count], options->backends, options->resolver,
                          options->worker_count) == -1) {
             report_memory(problems);
             return false;
@@ -265,7 +265,20 @@ static bool build_listeners(struct generation *generation, const struct generati
 
 /* --- Life --- */
 
-void generation_discard(struct generation *generation)
+void generation_refresh(struct generation *generation)
+{
+    for (size_t i = 0; i < generation->backend_count; i++)
+        backend_refresh(&generation->backends[i]);
+}
+
+void generation_retire(struct generation *generation)
+{
+    for (size_t i = 0; i < generation->backend_count; i++)
+        backend_retire(&generation->backends[i]);
+}
+
+/* The last reference may be given back on any thread: it was retired before. */
+static void free_parts(struct generation *generation)
 {
     const struct conf *conf = generation->conf;
 
@@ -285,6 +298,12 @@ void generation_discard(struct generation *generation)
             cert_store_unref(generation->stores[i]);
     free(generation->stores);
     free(generation);
+}
+
+void generation_discard(struct generation *generation)
+{
+    generation_retire(generation);
+    free_parts(generation);
 }
 
 struct generation *generation_new(const struct generation_options *options, struct conf_problems *problems)
@@ -324,7 +343,7 @@ void generation_unref(struct generation *generation)
         atomic_fetch_sub_explicit(&generation->references, 1, memory_order_acq_rel) != 1)
         return;
     conf = generation->conf;
-    generation_discard(generation);
+    free_parts(generation);
     conf_free(conf);
 }
 

@@ -20,6 +20,7 @@
 struct cert_store;
 struct filter_set;
 struct http_files;
+struct resolver;
 struct ticket_keys;
 
 #define GENERATION_ADMIN "admin"   /* the admin listener's name */
@@ -73,15 +74,21 @@ struct generation_options {
     unsigned worker_count;
     struct stats_registry *registry;   /* borrowed, outlives the generation */
     struct backend_registry *backends; /* likewise */
-    struct ticket_keys *tickets;       /* likewise; NULL: no session tickets */
-    const struct http_handler *admin;  /* NULL: checking only */
-    unsigned file_uid, file_gid;       /* whom files that it creates are given to (captures); -1: stay */
-    struct conf_problems *warnings;    /* what loads and should be known all the same; NULL: not told */
-    bool require_ktls;                 /* hold ktls = "require" against this kernel (not for `check`) */
+    struct resolver *resolver;        /* likewise; NULL: names of servers stand for nothing (checking only) */
+    struct ticket_keys *tickets;      /* likewise; NULL: no session tickets */
+    const struct http_handler *admin; /* NULL: checking only */
+    unsigned file_uid, file_gid;      /* whom files that it creates are given to (captures); -1: stay */
+    struct conf_problems *warnings;   /* what loads and should be known all the same; NULL: not told */
+    bool require_ktls;                /* hold ktls = "require" against this kernel (not for `check`) */
 };
 
 /* NULL: problems says why, FILE:LINE and key included (a certificate that can't be read ...). */
 struct generation *generation_new(const struct generation_options *options, struct conf_problems *problems);
+/* A name of its backends stands for something else: they get the servers by it. Main thread. */
+void generation_refresh(struct generation *generation);
+/* It was replaced or has served its time: names aren't looked up for it any more. Owed before the last
+ * reference is given back. Main thread. */
+void generation_retire(struct generation *generation);
 /* Undoes generation_new() before anybody else holds a reference: the conf is the caller's again. */
 void generation_discard(struct generation *generation);
 struct generation *generation_ref(struct generation *generation); /* any thread */

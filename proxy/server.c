@@ -15,6 +15,7 @@
 #include "certs/tickets.h"
 #include "proxy/errlog.h"
 #include "proxy/mailbox.h"
+#include "proxy/names/resolver.h"
 #include "proxy/server_internal.h"
 
 /* --- Making --- */
@@ -102,12 +103,13 @@ static int make_parts(struct server *server, const struct conf *conf)
     server->housekeeping = event_new(server->base, -1, EV_PERSIST, on_housekeeping, server);
     server->registry = stats_registry_new(server->worker_count);
     server->backends = backend_registry_new();
+    server->resolver = server_names_new(server);
     server->tickets = ticket_keys_new();
     server->listening = listen_set_new(server->worker_count);
     server->log = log_new(0);
     if (server->workers == NULL || server->mailbox == NULL || server->housekeeping == NULL ||
-        server->registry == NULL || server->backends == NULL || server->tickets == NULL ||
-        server->listening == NULL || server->log == NULL)
+        server->registry == NULL || server->backends == NULL || server->resolver == NULL ||
+        server->tickets == NULL || server->listening == NULL || server->log == NULL)
         return -1;
     for (unsigned i = 0; i < server->worker_count; i++) {
         server->workers[i] = worker_new(&(struct worker_options){
@@ -158,8 +160,9 @@ int server_start(struct server *server)
 {
     const struct timeval minute = {.tv_sec = 60};
 
-    if (log_start(server->log) == -1)
+    if (log_start(server->log) == -1 || resolver_start(server->resolver) == -1)
         return -1;
+    server_names_await(server, server->generation);
     server->state = SERVER_RUNNING;
     for (unsigned i = 0; i < server->worker_count; i++)
         if (worker_start(server->workers[i]) == -1)
@@ -268,6 +271,9 @@ void server_free(struct server *server)
     for (unsigned i = 0; server->workers != NULL && i < server->worker_count; i++)
         worker_free(server->workers[i]);
     free(server->workers);
+    if (server->generation != NULL)
+        generation_retire(server->generation);
+    resolver_free(server->resolver); /* before what its last words would reach */
     generation_unref(server->generation);
     listen_set_free(server->listening);
     log_free(server->log);

@@ -191,6 +191,7 @@ bool server_change_prepare(struct server *server, struct conf *conf, struct serv
         .worker_count = server->worker_count,
         .registry = server->registry,
         .backends = server->backends,
+        .resolver = server->resolver,
         .tickets = server->tickets,
         .admin = &admin,
         .file_uid = change_user ? server->privileges.uid : (uid_t)-1,
@@ -238,6 +239,8 @@ void server_change_commit(struct server *server, struct server_change *change)
     struct generation *old = server->generation;
     const struct conf *conf = change->generation->conf;
 
+    if (old != NULL)
+        server_names_await(server, change->generation);
     server_call_workers(server, on_adopt, change->calls);
     memset(change->workers, 0, server->worker_count * sizeof(struct worker_change *)); /* taken */
     server->generation = change->generation;
@@ -248,6 +251,8 @@ void server_change_commit(struct server *server, struct server_change *change)
         server_announce(server, false);
     listen_set_commit(server->listening);
     free_change(server, change);
+    if (old != NULL)
+        generation_retire(old);
     generation_unref(old);
 }
 

@@ -28,6 +28,7 @@ struct server {
 
     struct stats_registry *registry;
     struct backend_registry *backends;
+    struct resolver *resolver;
     struct ticket_keys *tickets;
     struct listen_set *listening;
     struct log *log;
@@ -62,6 +63,11 @@ void server_change_abort(struct server *server, struct server_change *change);
 
 /* Says `sluice: listening NAME ADDRESS` for all listeners, or those that the change under way has opened. */
 void server_announce(const struct server *server, bool all);
+
+/* The names of servers (server_names.c): a resolver that tells this server of changes; NULL and errno. */
+struct resolver *server_names_new(struct server *server);
+/* Waits for names that were never heard of, a bounded time, and gives the generation their servers. */
+void server_names_await(struct server *server, struct generation *generation);
 
 /* Closes all listening descriptors but admin's; no worker may be using them any more. */
 void server_close_listeners(struct server *server);

@@ -17,7 +17,7 @@ struct server_set *server_set_new(struct backend_shared *backend, const struct s
     atomic_init(&set->references, 1);
     for (; set->count < count; set->count++) {
         const struct server_set_entry *entry = &entries[set->count];
-        struct backend_server *server = backend_server_get(backend, entry->name, entry->address);
+        struct backend_server *server = backend_server_get(backend, entry->name, entry->host, entry->address);
 
         if (server == NULL) {
             server_set_unref(set);

@@ -15,6 +15,7 @@ struct maglev;
 /* How a set is described. */
 struct server_set_entry {
     const char *name;                   /* unique in the set; copied */
+    const char *host;                   /* the name whose address it is; NULL: it has none; copied */
     const struct conf_address *address; /* copied; `text` and `place` are not looked at */
     unsigned weight;                    /* 1 .. 256 */
     unsigned max_connections;           /* 0: no limit */

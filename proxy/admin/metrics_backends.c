@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "proxy/admin/metrics.h"
+#include "proxy/backend_names.h"
 
 static uint64_t server_up(const struct server_stats *stats)
 {
@@ -99,8 +100,52 @@ static void write_queues(const struct generation *generation, FILE *stream)
     }
 }
 
+static uint64_t name_addresses(const struct backend_name_status *status)
+{
+    return status->addresses;
+}
+
+static uint64_t name_lookups(const struct backend_name_status *status)
+{
+    return status->lookups.asked;
+}
+
+static uint64_t name_failures(const struct backend_name_status *status)
+{
+    return status->lookups.failed;
+}
+
+static const struct {
+    const char *name, *type, *help;
+    uint64_t (*value)(const struct backend_name_status *status);
+} name_metrics[] = {
+    {"sluice_name_addresses", "gauge", "Addresses that the name of a server stands for now.", name_addresses},
+    {"sluice_name_lookups_total", "counter", "Lookups of the name that have ended.", name_lookups},
+    {"sluice_name_lookup_failures_total", "counter", "Those without an answer.", name_failures},
+};
+
+static void write_names(const struct generation *generation, FILE *stream)
+{
+    for (size_t m = 0; m < sizeof(name_metrics) / sizeof(name_metrics[0]); m++) {
+        metrics_write_help(stream, name_metrics[m].name, name_metrics[m].type, name_metrics[m].help);
+        for (size_t i = 0; i < generation->backend_count; i++) {
+            const struct backend *backend = &generation->backends[i];
+            struct backend_name_status status;
+
+            for (size_t j = 0; backend_names_status(backend->names, j, &status); j++) {
+                fprintf(stream, "%s{", name_metrics[m].name);
+                metrics_write_label(stream, "backend", backend->name);
+                fputc(',', stream);
+                metrics_write_label(stream, "name", status.name);
+                fprintf(stream, "} %" PRIu64 "\n", name_metrics[m].value(&status));
+            }
+        }
+    }
+}
+
 void metrics_write_backends(const struct generation *generation, FILE *stream)
 {
     write_servers(generation, stream);
+    write_names(generation, stream);
     write_queues(generation, stream);
 }

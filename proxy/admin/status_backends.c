@@ -2,6 +2,9 @@
  * Refuses to know how the figures come about. */
 #include "proxy/admin/status_backends.h"
 
+#include "proxy/address.h"
+#include "proxy/backend_names.h"
+
 static const char *const balance_names[] = {
     [CONF_BALANCE_ROUND_ROBIN] = "round_robin", [CONF_BALANCE_LEAST_CONN] = "least_conn",
     [CONF_BALANCE_RANDOM] = "random",           [CONF_BALANCE_SOURCE_HASH] = "source_hash",
@@ -12,10 +15,12 @@ static json_t *server_to_json(const struct server_slot *slot)
 {
     const struct backend_server *server = slot->server;
     const struct server_stats *stats = &server->stats;
+    char address[128];
 
+    address_format(&server->address.addr, server->address.length, address, sizeof(address));
     return json_pack("{s:s, s:s, s:b, s:o, s:b, s:o, s:o, s:o, s:o}", "name", server->name, "address",
-                     server->address.text, "up", atomic_load_explicit(&stats->up, memory_order_relaxed) != 0,
-                     "weight", admin_count(slot->weight), "backup", slot->backup, "max_connections",
+                     address, "up", atomic_load_explicit(&stats->up, memory_order_relaxed) != 0, "weight",
+                     admin_count(slot->weight), "backup", slot->backup, "max_connections",
                      admin_count(slot->max_connections), "connections",
                      admin_count(relay_counter_get(&stats->connections)), "total",
                      admin_count(relay_counter_get(&stats->connections_total)), "failures",
@@ -33,6 +38,23 @@ static json_t *queue_to_json(const struct backend *backend)
                      admin_count(relay_counter_get(&queue->timed_out)));
 }
 
+static json_t *names_to_json(const struct backend *backend)
+{
+    static const char *const outcomes[] = {
+        [NAME_FOUND] = "found", [NAME_ABSENT] = "absent", [NAME_FAILED] = "failed"};
+    struct backend_name_status status;
+    json_t *names = json_array();
+
+    for (size_t i = 0; backend_names_status(backend->names, i, &status); i++)
+        json_array_append_new(names,
+                              json_pack("{s:s, s:o, s:s, s:o, s:o}", "name", status.name, "addresses",
+                                        admin_count(status.addresses), "last",
+                                        status.lookups.is_known ? outcomes[status.lookups.outcome] : "none",
+                                        "lookups", admin_count(status.lookups.asked), "failures",
+                                        admin_count(status.lookups.failed)));
+    return names;
+}
+
 json_t *status_backend(struct backend *backend)
 {
     struct server_set *set = backend_set(backend);
@@ -41,6 +63,6 @@ json_t *status_backend(struct backend *backend)
     for (size_t i = 0; i < set->count; i++)
         json_array_append_new(servers, server_to_json(&set->slots[i]));
     server_set_unref(set);
-    return json_pack("{s:s, s:o, s:o}", "balance", balance_names[backend->balancing.balance], "queue",
-                     queue_to_json(backend), "servers", servers);
+    return json_pack("{s:s, s:o, s:o, s:o}", "balance", balance_names[backend->balancing.balance], "queue",
+                     queue_to_json(backend), "servers", servers, "names", names_to_json(backend));
 }

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,8 @@ struct resolver_name {
     struct resolver *resolver;
     struct resolver_spec spec;
     char *text, *host, *servers;
-    unsigned references;
+    unsigned wanted;             /* the owner's: times got and not retired */
+    _Atomic unsigned references; /* one for each of these, until put, and the thread's own */
 
     /* The thread's. */
     struct event *timer;
@@ -187,11 +188,17 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-static void free_name(struct resolver_name *name)
+static void stop_asking(struct resolver_name *name)
 {
     lookup_free(name->lookup);
+    name->lookup = NULL;
     if (name->timer != NULL)
         event_free(name->timer);
+    name->timer = NULL;
+}
+
+static void free_name(struct resolver_name *name)
+{
     name_set_clear(&name->set);
     name_targets_unref(name->targets);
     free(name->text);
@@ -206,10 +213,11 @@ static void on_added(void *owner, void *arg)
     ask_after(arg, 0);
 }
 
-static void on_dropped(void *owner, void *arg)
+static void on_retired(void *owner, void *arg)
 {
     (void)owner;
-    free_name(arg);
+    stop_asking(arg);
+    resolver_put(arg);
 }
 
 static void on_stop(void *owner, void *arg)
@@ -297,7 +305,7 @@ void resolver_free(struct resolver *resolver)
         return;
     resolver_stop(resolver);
     if (resolver->mailbox != NULL)
-        mailbox_close(resolver->mailbox); /* names dropped meanwhile are freed */
+        mailbox_close(resolver->mailbox); /* names retired meanwhile are freed */
     mailbox_free(resolver->mailbox);
     if (resolver->base != NULL)
         event_base_free(resolver->base);
@@ -339,7 +347,8 @@ static struct resolver_name *make_name(struct resolver *resolver, const struct r
     if (name == NULL)
         return NULL;
     name->resolver = resolver;
-    name->references = 1;
+    name->wanted = 1;
+    atomic_init(&name->references, 2);
     name->told = NAME_FOUND;
     name->text = strdup(spec->text);
     name->host = strdup(spec->question.host);
@@ -353,6 +362,7 @@ static struct resolver_name *make_name(struct resolver *resolver, const struct r
     if (name->text != NULL && name->host != NULL && name->timer != NULL &&
         (servers == NULL || name->servers != NULL))
         return name;
+    stop_asking(name);
     free_name(name);
     return NULL;
 }
@@ -372,7 +382,8 @@ struct resolver_name *resolver_get(struct resolver *resolver, const struct resol
     LIST_FOREACH(name, &resolver->names, link)
     {
         if (is_same(name, spec)) {
-            name->references++;
+            name->wanted++;
+            atomic_fetch_add_explicit(&name->references, 1, memory_order_relaxed);
             return name;
         }
         if (is_same_name(name, spec))
@@ -393,13 +404,12 @@ struct resolver_name *resolver_get(struct resolver *resolver, const struct resol
     return name;
 }
 
-void resolver_put(struct resolver_name *name)
+void resolver_retire(struct resolver_name *name)
 {
-    struct resolver *resolver;
+    struct resolver *resolver = name->resolver;
 
-    if (name == NULL || --name->references > 0)
+    if (--name->wanted > 0)
         return;
-    resolver = name->resolver;
     LIST_REMOVE(name, link);
     pthread_mutex_lock(&resolver->mutex);
     if (!name->status.is_known) {
@@ -407,7 +417,13 @@ void resolver_put(struct resolver_name *name)
         resolver->unanswered--;
     }
     pthread_mutex_unlock(&resolver->mutex);
-    post(resolver, on_dropped, name);
+    post(resolver, on_retired, name);
+}
+
+void resolver_put(struct resolver_name *name)
+{
+    if (name != NULL && atomic_fetch_sub_explicit(&name->references, 1, memory_order_acq_rel) == 1)
+        free_name(name);
 }
 
 struct name_targets *resolver_name_targets(struct resolver_name *name)

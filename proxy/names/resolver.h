@@ -32,17 +32,20 @@ struct resolver *resolver_new(const struct resolver_options *options);
 int resolver_start(struct resolver *resolver) __attribute__((warn_unused_result));
 /* Ends the thread; no callback comes after it. */
 void resolver_stop(struct resolver *resolver);
-/* When every name has been put back. NULL: nothing. */
+/* When every name has been retired. NULL: nothing. */
 void resolver_free(struct resolver *resolver);
 
-/* The name of this specification, one more reference to it; asked for from now on, if it wasn't. A new one
- * that differs from an older only in how it is asked for begins with what that one knows. NULL: out of
- * memory. */
+/* The name of this specification; asked for from now on, if it wasn't. A new one that differs from an older
+ * only in how it is asked for begins with what that one knows. The caller owes it one resolver_retire() and
+ * then one resolver_put(). NULL: out of memory. */
 struct resolver_name *resolver_get(struct resolver *resolver, const struct resolver_spec *spec);
-/* The last reference gone, it isn't asked for any more. NULL: nothing. */
+/* Once all have retired it, it isn't asked for any more and stays what it is. */
+void resolver_retire(struct resolver_name *name);
+/* Any thread, also when the resolver has been freed. NULL: nothing. */
 void resolver_put(struct resolver_name *name);
 
-/* A reference to its targets; NULL: it has none. Any thread that holds the name. */
+/* A reference to its targets; NULL: it has none. Any thread that holds the name, while the resolver is there.
+ */
 struct name_targets *resolver_name_targets(struct resolver_name *name);
 
 /* What was last heard, for the status page. Any thread that holds the name. */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include <cmocka.h>
 
@@ -30,12 +31,16 @@ struct fixture {
 static void make_backend(struct fixture *f)
 {
     struct conf_server server = {.name = (char *)"unix:/tmp/a\"b\\c\nd", .weight = 1};
+    struct sockaddr_un *address = (struct sockaddr_un *)&server.address.addr;
     const struct conf_backend conf = {.name = (char *)"app", .servers = &server, .server_count = 1};
     struct server_stats *stats;
 
+    address->sun_family = AF_UNIX;
+    strcpy(address->sun_path, server.name + 5);
+    server.address.length = sizeof(*address);
     f->registry = backend_registry_new();
     assert_non_null(f->registry);
-    assert_int_equal(backend_init(&f->backend, &conf, f->registry, 1), 0);
+    assert_int_equal(backend_init(&f->backend, &conf, f->registry, NULL, 1), 0);
     stats = &f->backend.newest->slots[0].server->stats;
     stats->connections = 2;
     stats->connections_total = 20;

@@ -229,6 +229,12 @@ static void await_note(const char *text)
         fail_msg("not noted: %s; but: %s", text, heard.notes);
 }
 
+static void drop(struct resolver_name *name)
+{
+    resolver_retire(name);
+    resolver_put(name);
+}
+
 /* --- The tests --- */
 
 static void test_follows(void **state)
@@ -242,7 +248,7 @@ static void test_follows(void **state)
     assert_string_equal(shown(name), "10.0.0.1:80 10.0.0.2:80");
     again = resolver_get(resolver, &spec);
     assert_ptr_equal(again, name);
-    resolver_put(again);
+    drop(again);
 
     server.count = 30;
     await_note("app.internal: 30 addresses: 28 new, 0 gone, 0 altered");
@@ -262,7 +268,7 @@ static void test_follows(void **state)
     server.count = 3;
     await(name, "10.0.0.1:80 10.0.0.2:80 10.0.0.3:80");
 
-    resolver_put(name);
+    drop(name);
     resolver_stop(resolver);
     assert_true(heard.changes >= 5);
     resolver_free(resolver);
@@ -290,10 +296,10 @@ static void test_silence(void **state)
     patient.limits.hold_ms++;
     other = resolver_get(resolver, &patient);
     assert_ptr_not_equal(other, name);
-    resolver_put(name);
+    drop(name);
     assert_true(resolver_wait(resolver, 0));
     assert_string_equal(shown(other), "10.0.0.1:80 10.0.0.2:80");
-    resolver_put(other);
+    drop(other);
     resolver_free(resolver);
 }
 
@@ -311,8 +317,8 @@ static void test_dropped(void **state)
     server.manner = MANNER_SILENT;
     other = resolver_get(resolver, &unheard);
     assert_false(resolver_wait(resolver, 1));
-    resolver_put(other);
-    resolver_put(name);
+    drop(other);
+    drop(name);
     assert_true(resolver_wait(resolver, 0));
     server.manner = MANNER_ANSWER;
     /* A third is answered: by then the thread has dropped the others. */
@@ -323,7 +329,7 @@ static void test_dropped(void **state)
     asked = server.asked;
     usleep(200000); /* four times the longest interval of those that were dropped */
     assert_int_equal(server.asked, asked);
-    resolver_put(name);
+    drop(name);
     resolver_free(resolver);
 }
 
@@ -350,7 +356,7 @@ static void test_srv(void **state)
     assert_int_equal(name_targets_tier(targets, 2), 1);
     assert_int_equal(name_targets_weight(targets, 3), 2);
     name_targets_unref(targets);
-    resolver_put(name);
+    drop(name);
     resolver_free(resolver);
 }
 
@@ -382,9 +388,9 @@ static void test_hosts_file(void **state)
     fclose(file);
     await(name, "10.1.1.3:80");
     assert_int_equal(server.asked, 0);
-    resolver_put(name);
-    resolver_put(four);
-    resolver_put(local);
+    drop(name);
+    drop(four);
+    drop(local);
     resolver_free(resolver);
     unsetenv("CARES_HOSTS");
     unlink(path);

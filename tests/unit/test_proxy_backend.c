@@ -36,7 +36,7 @@ static int setup(void **state)
     f->servers[1] = (struct conf_server){.name = (char *)"10.0.0.2:80", .weight = 1};
     for (size_t i = 0; i < 2; i++)
         assert_true(conf_address_parse(f->servers[i].name, &f->servers[i].address, &problem));
-    assert_int_equal(backend_init(&f->backend, &f->conf, f->registry, WORKERS), 0);
+    assert_int_equal(backend_init(&f->backend, &f->conf, f->registry, NULL, WORKERS), 0);
     *state = f;
     return 0;
 }
@@ -131,11 +131,11 @@ static void test_generations_share_their_servers(void **state)
 
     backend_server_vacate(choose(f, 0));
     atomic_store(&f->backend.newest->slots[0].server->stats.failures, 7);
-    assert_int_equal(backend_init(&next, &f->conf, f->registry, 1), 0);
+    assert_int_equal(backend_init(&next, &f->conf, f->registry, NULL, 1), 0);
     backend_clear(&f->backend);
     assert_int_equal(next.newest->slots[0].server->stats.failures, 7);
     backend_clear(&next);
-    assert_int_equal(backend_init(&f->backend, &f->conf, f->registry, WORKERS), 0);
+    assert_int_equal(backend_init(&f->backend, &f->conf, f->registry, NULL, WORKERS), 0);
     assert_int_equal(f->backend.newest->slots[0].server->stats.failures, 0); /* forgotten in between */
 }
 

@@ -111,7 +111,7 @@ static int setup(void **state)
                                     .servers = &f->server,
                                     .server_count = 1,
                                     .queue = {.size = 2, .timeout_ms = 1000}};
-    assert_int_equal(backend_init(&f->backend, &f->conf, f->registry, 1), 0);
+    assert_int_equal(backend_init(&f->backend, &f->conf, f->registry, NULL, 1), 0);
     for (size_t i = 0; i < WAITERS; i++) {
         f->clients[i].fixture = f;
         f->clients[i].waiter =
@@ -299,7 +299,7 @@ static void test_many_threads(void **state)
 
     assert_non_null(parties);
     f->conf.queue.size = THREADS;
-    assert_int_equal(backend_init(&backend, &f->conf, f->registry, THREADS), 0);
+    assert_int_equal(backend_init(&backend, &f->conf, f->registry, NULL, THREADS), 0);
     backend_clear(&f->backend);
     f->backend = backend;
     for (unsigned i = 0; i < THREADS; i++) {

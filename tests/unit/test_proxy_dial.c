@@ -155,7 +155,7 @@ static void on_end(void *arg, const struct dial_end *end)
 static void start(struct fixture *f, uint32_t timeout_ms)
 {
     if (f->backend.newest == NULL)
-        assert_int_equal(backend_init(&f->backend, &f->conf, f->registry, 1), 0);
+        assert_int_equal(backend_init(&f->backend, &f->conf, f->registry, NULL, 1), 0);
     if (f->server != NULL) /* of the dial before */
         backend_server_released(f->server);
     f->server = NULL;
