@@ -56,6 +56,7 @@ static void set_options(SSL_CTX *ctx, const struct cert_store_options *options)
     SSL_CTX_clear_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
     if (options->ktls) {
         SSL_CTX_set_options(ctx, SSL_OP_ENABLE_KTLS);
+        SSL_CTX_set_keylog_callback(ctx, options->keylog);
     } else {
         SSL_CTX_clear_options(ctx, SSL_OP_ENABLE_KTLS);
     }

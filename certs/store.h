@@ -33,7 +33,8 @@ struct cert_client {
 struct cert_store_options {
     const struct cert_files *files; /* the first is the default, for clients without (known) SNI */
     size_t count;
-    bool ktls;                 /* SSL_OP_ENABLE_KTLS */
+    bool ktls;                                        /* SSL_OP_ENABLE_KTLS */
+    void (*keylog)(const SSL *ssl, const char *line); /* with ktls: who must see the secrets; NULL: nobody */
     struct cert_policy policy; /* its alpn: in order of preference; none: no protocol is selected */
     bool http_alpn;            /* "http/1.1" alone, whatever the policy says */
     struct cert_client client;

@@ -246,6 +246,7 @@ static void on_handshake_done(struct conn *conn)
                                                 relay_reason_name(tls_conn_tx_reason(tls))});
         return;
     }
+    tls_conn_drop_ssl(conn->client.tls);
     conn_begin(conn);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "certs/store.h"
+#include "relay/tls_conn.h"
 
 static void report_memory(struct conf_problems *problems)
 {
@@ -112,6 +113,7 @@ struct cert_store *tls_settings_store(const struct conf_tls *tls, bool http, str
     store = cert_store_new(&(struct cert_store_options){.files = files,
                                                         .count = tls->cert_count,
                                                         .ktls = tls->ktls != CONF_KTLS_OFF,
+                                                        .keylog = tls_conn_keylog(),
                                                         .policy = policy_of(&tls->policy),
                                                         .http_alpn = http,
                                                         .client = client_of(&tls->client),

@@ -8,6 +8,7 @@
 
 #include "relay/filter.h"
 #include "relay/mover.h"
+#include "relay/tls_conn.h"
 
 /* Large reads are worth half the CPU (0.68 s/GB through the whole buffer, 1.2 by 64 KiB), but what a reader
  * that stalls leaves over of one is memory. So they are made while the flows of a worker hold little in all.
@@ -95,6 +96,13 @@ static bool leave_detour(struct flow *flow)
     bool was = facts->tls_pending || facts->control_record || facts->urgent_data;
     facts->tls_pending = facts->control_record = facts->urgent_data = false;
     return was;
+}
+
+/* The kernel has just been given the source's key (tls_conn.h, late_rx): splice is possible now. */
+static bool gained_ktls(const struct flow *flow)
+{
+    return flow->source->kind == ENDPOINT_TLS && flow->choice.source_crypto == RELAY_CRYPTO_USER &&
+           tls_conn_ktls_rx(flow->source->tls);
 }
 
 /* Large reads in a row: bulk has begun, which splice does for less. */
@@ -210,7 +218,7 @@ static enum move_status pass_on(struct flow *flow, size_t room, size_t head, siz
     else
         adapt_room(flow, size, done);
     bool detour_over = leave_detour(flow), bulk = turned_bulk(flow, got, room);
-    flow->replan = flow->replan || detour_over || bulk;
+    flow->replan = flow->replan || detour_over || bulk || gained_ktls(flow);
     return MOVE_MORE;
 }
 

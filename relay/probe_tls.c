@@ -84,6 +84,7 @@ static SSL_CTX *make_server_context(const struct identity *identity, enum probe_
     if (ctx == NULL)
         return NULL;
     SSL_CTX_set_options(ctx, SSL_OP_ENABLE_KTLS);
+    SSL_CTX_set_keylog_callback(ctx, tls_conn_keylog());
     if (SSL_CTX_use_certificate(ctx, identity->cert) != 1 ||
         SSL_CTX_use_PrivateKey(ctx, identity->key) != 1) {
         SSL_CTX_free(ctx);

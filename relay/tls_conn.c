@@ -1,33 +1,22 @@
-/* Drives one SSL object: handshake, read, write, close_notify, and what can go wrong in between.
- * Refuses to know certificates and policy. */
-#include "relay/tls_conn.h"
+/* Drives one SSL object: handshake, read, write, close_notify, and what can go wrong in between; hands over
+ * to the kernel (tls_conn_kernel.c) what that can do. Refuses to know certificates and policy. */
 
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "relay/loop.h"
+#include "relay/tls_conn_internal.h"
 #include "relay/tls_facts.h"
 
 /* KeyUpdates in a row with no payload between them. A peer that rekeys honestly does so every 2^24 records; a
  * storm spun HAProxy into its watchdog (#3450). */
 #define KEY_UPDATES_MAX 16
-
-struct tls_conn {
-    SSL *ssl;
-    bool ktls_wanted;
-    bool handshake_done;
-    bool ktls_tx, ktls_rx;
-    bool notified;    /* close_notify is with the kernel */
-    bool rekey_asked; /* the peer wants new sending keys, and ours are in the kernel */
-    unsigned key_updates;
-    unsigned received; /* record headers and messages seen, to tell a step from standing still */
-    uint64_t handshake_rx, handshake_tx;
-    char error[160];
-};
 
 /* OpenSSL 3.0 answers a KeyUpdate(update_requested) and rekeys user space only: what the kernel encrypts
  * after that no peer can read (kernel.md 4). Seen here, acted on after SSL_read returns. */
@@ -40,11 +29,40 @@ static void on_message(int write_p, int version, int content_type, const void *b
     const unsigned char *message = buffer;
     if (!write_p)
         tls->received++;
+    if (!write_p && content_type == SSL3_RT_HEADER)
+        tls->records++;
+    if (tls->handshake_done && !write_p &&
+        (content_type == SSL3_RT_HANDSHAKE || content_type == SSL3_RT_ALERT))
+        tls->storming = tls->storming || tls_conn_storm(tls);
     if (write_p || content_type != SSL3_RT_HANDSHAKE || size < 5 || message[0] != SSL3_MT_KEY_UPDATE)
         return;
     tls->key_updates++;
+    tls->rekeyed = true;
     if (message[4] == SSL_KEY_UPDATE_REQUESTED && tls->ktls_tx)
         tls->rekey_asked = true;
+}
+
+/* The key log is per context, the secret per connection. */
+static pthread_once_t indexed = PTHREAD_ONCE_INIT;
+static int keylog_index;
+
+static void find_index(void)
+{
+    keylog_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
+
+static void on_keylog(const SSL *ssl, const char *line)
+{
+    struct tls_conn *tls = SSL_get_ex_data(ssl, keylog_index);
+    if (tls != NULL)
+        (void)tls_secret_parse(
+            &tls->peer_secret,
+            tls->role == TLS_CONNECT ? "SERVER_TRAFFIC_SECRET_0" : "CLIENT_TRAFFIC_SECRET_0", line);
+}
+
+tls_keylog_fn *tls_conn_keylog(void)
+{
+    return tls_kernel_has_ktls() ? on_keylog : NULL;
 }
 
 struct tls_conn *tls_conn_new(const struct tls_conn_options *options)
@@ -52,9 +70,15 @@ struct tls_conn *tls_conn_new(const struct tls_conn_options *options)
     struct tls_conn *tls = calloc(1, sizeof(*tls));
     if (tls == NULL)
         return NULL;
+    pthread_once(&indexed, find_index);
+    tls->fd = options->fd;
+    tls->role = options->role;
     tls->ktls_wanted = options->ktls_wanted;
+    tls->late_rx = options->late_rx;
+    tls->version = tls->cipher = "";
     tls->ssl = SSL_new(options->ctx);
-    if (tls->ssl == NULL || SSL_set_fd(tls->ssl, options->fd) != 1) {
+    if (tls->ssl == NULL || SSL_set_fd(tls->ssl, options->fd) != 1 ||
+        SSL_set_ex_data(tls->ssl, keylog_index, tls) != 1) {
         tls_conn_free(tls);
         return NULL;
     }
@@ -74,6 +98,7 @@ void tls_conn_free(struct tls_conn *tls)
 {
     if (tls == NULL)
         return;
+    tls_secret_cleanse(&tls->peer_secret);
     SSL_free(tls->ssl);
     free(tls);
 }
@@ -96,12 +121,25 @@ static void clear_errors(void)
     errno = 0;
 }
 
-static enum tls_status broken(struct tls_conn *tls, int error, const char *text)
+enum tls_status tls_conn_broken(struct tls_conn *tls, int error, const char *text)
 {
     note_error(tls, text);
     ERR_clear_error();
     errno = error;
     return TLS_BROKEN;
+}
+
+enum tls_status tls_conn_truncated(struct tls_conn *tls)
+{
+    note_error(tls, "the peer closed without close_notify");
+    ERR_clear_error();
+    errno = ENODATA;
+    return TLS_TRUNCATED;
+}
+
+bool tls_conn_storm(struct tls_conn *tls)
+{
+    return storm_count(&tls->storm, loop_now_ms());
 }
 
 static enum tls_status failed(struct tls_conn *tls, int result)
@@ -116,7 +154,7 @@ static enum tls_status failed(struct tls_conn *tls, int result)
         return TLS_CLOSED;
     case SSL_ERROR_SYSCALL:
         if (system_error != 0)
-            return broken(tls, system_error, strerror(system_error));
+            return tls_conn_broken(tls, system_error, strerror(system_error));
         break;
     default: {
         unsigned long code = ERR_peek_error();
@@ -124,14 +162,54 @@ static enum tls_status failed(struct tls_conn *tls, int result)
             const char *text = ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED
                                    ? X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl))
                                    : ERR_reason_error_string(code);
-            return broken(tls, EPROTO, text != NULL ? text : "TLS protocol error");
+            return tls_conn_broken(tls, EPROTO, text != NULL ? text : "TLS protocol error");
         }
     }
     }
-    note_error(tls, "the peer closed without close_notify");
-    ERR_clear_error();
-    errno = ENODATA;
-    return TLS_TRUNCATED;
+    return tls_conn_truncated(tls);
+}
+
+/* OpenSSL keeps to itself why it didn't offload: what is known of kernel, version and cipher tells. AES-GCM
+ * is in every kernel that has the ULP, so there the kernel must have refused this very socket. */
+static enum relay_reason cipher_reason(const struct tls_conn *tls)
+{
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(tls->ssl);
+    int nid = cipher != NULL ? SSL_CIPHER_get_cipher_nid(cipher) : NID_undef;
+    bool gcm = nid == NID_aes_128_gcm || nid == NID_aes_256_gcm;
+    return gcm ? RELAY_REASON_KERNEL_REFUSED : RELAY_REASON_KTLS_CIPHER;
+}
+
+/* Why OpenSSL and the kernel left a direction to user space. */
+static enum relay_reason find_reason(const struct tls_conn *tls, bool receive)
+{
+    if (!tls->ktls_wanted)
+        return RELAY_REASON_KTLS_OFF;
+    if (!tls_kernel_has_ktls())
+        return RELAY_REASON_KTLS_KERNEL;
+    if (receive && tls->ktls_tx && SSL_version(tls->ssl) == TLS1_3_VERSION)
+        return RELAY_REASON_KTLS_RX_TLS13;
+    return cipher_reason(tls);
+}
+
+/* Whether the kernel could be given the peer's key just now (kernel.md 4): nothing decrypted or half read is
+ * left inside OpenSSL, and the secret still is the one in use. */
+static bool can_take_rx(const struct tls_conn *tls)
+{
+    return tls->ktls_tx && !tls->ktls_rx && tls->peer_secret.size != 0 && !tls->rekeyed &&
+           SSL_version(tls->ssl) == TLS1_3_VERSION && SSL_has_pending(tls->ssl) == 0 &&
+           SSL_get_early_data_status(tls->ssl) != SSL_EARLY_DATA_ACCEPTED;
+}
+
+/* Only right after a call of OpenSSL that brought something: it then stands between two records. */
+static void take_rx(struct tls_conn *tls)
+{
+    if (can_take_rx(tls)) {
+        tls->ktls_rx =
+            tls_keys_receive(tls->fd, SSL_get_current_cipher(tls->ssl), &tls->peer_secret, tls->records) == 0;
+        if (!tls->ktls_rx)
+            tls->rx_reason = cipher_reason(tls);
+    }
+    tls_secret_cleanse(&tls->peer_secret);
 }
 
 static void on_handshake_done(struct tls_conn *tls)
@@ -139,6 +217,17 @@ static void on_handshake_done(struct tls_conn *tls)
     tls->handshake_done = true;
     tls->ktls_tx = BIO_get_ktls_send(SSL_get_wbio(tls->ssl)) != 0;
     tls->ktls_rx = BIO_get_ktls_recv(SSL_get_rbio(tls->ssl)) != 0;
+    tls->version = SSL_get_version(tls->ssl);
+    tls->cipher = SSL_CIPHER_standard_name(SSL_get_current_cipher(tls->ssl));
+    if (tls->cipher == NULL)
+        tls->cipher = "";
+    tls->tx_reason = find_reason(tls, false);
+    tls->rx_reason = find_reason(tls, true);
+    tls->control = (struct tls_control_reader){.tls13 = SSL_version(tls->ssl) == TLS1_3_VERSION,
+                                               .from_server = tls->role == TLS_CONNECT};
+    tls->records = 0;
+    if (!tls->late_rx)
+        take_rx(tls);
     tls->handshake_rx = BIO_number_read(SSL_get_rbio(tls->ssl));
     tls->handshake_tx = BIO_number_written(SSL_get_wbio(tls->ssl));
     /* Without kTLS a retried SSL_write sends the record it has already encrypted, so what a short write left
@@ -157,7 +246,17 @@ enum tls_status tls_conn_handshake(struct tls_conn *tls)
     return TLS_DONE;
 }
 
-enum tls_status tls_conn_read(struct tls_conn *tls, void *buffer, size_t size, size_t *n)
+void tls_conn_drop_ssl(struct tls_conn *tls)
+{
+    if (!tls->handshake_done || !tls->ktls_tx || !tls->ktls_rx || SSL_has_pending(tls->ssl) != 0)
+        return;
+    /* Otherwise OpenSSL takes the connection for broken, and its session for one not to be resumed. */
+    SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(tls->ssl);
+    tls->ssl = NULL;
+}
+
+static enum tls_status read_ssl(struct tls_conn *tls, void *buffer, size_t size, size_t *n)
 {
     enum tls_status status;
     unsigned received;
@@ -169,12 +268,24 @@ enum tls_status tls_conn_read(struct tls_conn *tls, void *buffer, size_t size, s
     } while (status == TLS_WANT_READ && tls->received != received && !tls->rekey_asked &&
              tls->key_updates <= KEY_UPDATES_MAX);
     if (tls->rekey_asked)
-        return broken(tls, EPROTO, "KeyUpdate asks for new sending keys, which kTLS can't change");
+        return tls_conn_broken(tls, EPROTO, "KeyUpdate asks for new sending keys, which kTLS can't change");
     if (tls->key_updates > KEY_UPDATES_MAX)
-        return broken(tls, EPROTO, "too many KeyUpdates without payload");
-    if (status == TLS_DONE)
-        tls->key_updates = 0;
+        return tls_conn_broken(tls, EPROTO, "too many KeyUpdates without payload");
+    if (tls->storming)
+        return tls_conn_broken(tls, EPROTO, "too many TLS records that carry no data");
+    if (status != TLS_DONE)
+        return status;
+    tls->key_updates = 0;
+    if (tls->late_rx && tls->peer_secret.size != 0 && SSL_has_pending(tls->ssl) == 0)
+        take_rx(tls);
     return status;
+}
+
+enum tls_status tls_conn_read(struct tls_conn *tls, void *buffer, size_t size, size_t *n)
+{
+    if (tls->ktls_rx && (tls->ssl == NULL || SSL_has_pending(tls->ssl) == 0))
+        return tls_kernel_read(tls, buffer, size, n);
+    return read_ssl(tls, buffer, size, n);
 }
 
 enum tls_status tls_conn_write(struct tls_conn *tls, const void *data, size_t size, size_t *n)
@@ -188,6 +299,8 @@ enum tls_status tls_conn_close_notify(struct tls_conn *tls)
 {
     if (!tls->handshake_done || tls->notified) /* a second SSL_shutdown would wait for the peer's */
         return TLS_DONE;
+    if (tls->ktls_tx)
+        return tls_kernel_close_notify(tls);
     clear_errors();
     int result = SSL_shutdown(tls->ssl);
     tls->notified = result >= 0;
@@ -196,7 +309,7 @@ enum tls_status tls_conn_close_notify(struct tls_conn *tls)
 
 size_t tls_conn_pending(const struct tls_conn *tls)
 {
-    return (size_t)SSL_pending(tls->ssl);
+    return tls->ssl != NULL ? (size_t)SSL_pending(tls->ssl) : 0;
 }
 
 bool tls_conn_ktls_tx(const struct tls_conn *tls)
@@ -209,35 +322,14 @@ bool tls_conn_ktls_rx(const struct tls_conn *tls)
     return tls->ktls_rx;
 }
 
-/* OpenSSL keeps to itself why it didn't offload: what is known of kernel, version and cipher tells. AES-GCM
- * is in every kernel that has the ULP, so there the kernel must have refused this very socket. */
-static enum relay_reason cipher_reason(const struct tls_conn *tls)
-{
-    const SSL_CIPHER *cipher = SSL_get_current_cipher(tls->ssl);
-    int nid = cipher != NULL ? SSL_CIPHER_get_cipher_nid(cipher) : NID_undef;
-    bool gcm = nid == NID_aes_128_gcm || nid == NID_aes_256_gcm;
-    return gcm ? RELAY_REASON_KERNEL_REFUSED : RELAY_REASON_KTLS_CIPHER;
-}
-
 enum relay_reason tls_conn_tx_reason(const struct tls_conn *tls)
 {
-    if (!tls->ktls_wanted)
-        return RELAY_REASON_KTLS_OFF;
-    if (!tls_kernel_has_ktls())
-        return RELAY_REASON_KTLS_KERNEL;
-    return cipher_reason(tls);
+    return tls->tx_reason;
 }
 
 enum relay_reason tls_conn_rx_reason(const struct tls_conn *tls)
 {
-    if (!tls->ktls_wanted)
-        return RELAY_REASON_KTLS_OFF;
-    if (!tls_kernel_has_ktls())
-        return RELAY_REASON_KTLS_KERNEL;
-    if (SSL_version(tls->ssl) == TLS1_3_VERSION && OPENSSL_version_major() == 3 &&
-        OPENSSL_version_minor() < 2)
-        return RELAY_REASON_KTLS_RX_TLS13;
-    return cipher_reason(tls);
+    return tls->rx_reason;
 }
 
 void tls_conn_facts(const struct tls_conn *tls, struct tls_facts *facts)
@@ -247,19 +339,17 @@ void tls_conn_facts(const struct tls_conn *tls, struct tls_facts *facts)
 
 const char *tls_conn_version(const struct tls_conn *tls)
 {
-    return tls->handshake_done ? SSL_get_version(tls->ssl) : "";
+    return tls->version;
 }
 
 const char *tls_conn_cipher(const struct tls_conn *tls)
 {
-    const SSL_CIPHER *cipher = tls->handshake_done ? SSL_get_current_cipher(tls->ssl) : NULL;
-    const char *name = cipher != NULL ? SSL_CIPHER_standard_name(cipher) : NULL;
-    return name != NULL ? name : "";
+    return tls->cipher;
 }
 
 const char *tls_conn_sni(const struct tls_conn *tls)
 {
-    const char *name = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
+    const char *name = tls->ssl != NULL ? SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name) : NULL;
     return name != NULL ? name : "";
 }
 

@@ -34,20 +34,34 @@ struct tls_conn_options {
     /* Whether the configuration wants kTLS. It only decides the reason told (ktls_off against ktls_kernel):
      * the context carries SSL_OP_ENABLE_KTLS or not. */
     bool ktls_wanted;
+    /* TLS 1.3: leaves receiving with OpenSSL until the first payload was read, so that a client sees the
+     * session tickets that come before it; until then rx_reason is ktls_rx_tls13. */
+    bool late_rx;
 };
+
+/* What goes into SSL_CTX_set_keylog_callback of every context of connections that may be given to the kernel:
+ * without it TLS 1.3 receive stays with OpenSSL. The secrets are kept for as long as a handshake takes, told
+ * to nobody, and cleansed. NULL: this kernel has no TLS, and there is nothing to install. Thread-safe. */
+typedef void tls_keylog_fn(const SSL *ssl, const char *line);
+tls_keylog_fn *tls_conn_keylog(void);
 
 /* NULL: out of memory. */
 struct tls_conn *tls_conn_new(const struct tls_conn_options *options);
 void tls_conn_free(struct tls_conn *tls); /* does not close fd, sends nothing */
 
 /* For the owner, who knows names and sessions: to set before the handshake what it is to say and check, and
- * to ask afterwards what it came to. Nobody else reads or writes through it. Borrowed. */
+ * to ask afterwards what it came to. Nobody else reads or writes through it. Borrowed; NULL once dropped. */
 SSL *tls_conn_ssl(struct tls_conn *tls);
+
+/* Frees the SSL object, some 20 KiB, if the kernel does both directions; otherwise it does nothing. To be
+ * called when the owner has asked everything that it wants to know of a finished handshake. */
+void tls_conn_drop_ssl(struct tls_conn *tls);
 
 enum tls_status tls_conn_handshake(struct tls_conn *tls);
 
-/* Reads decrypted bytes. With kTLS RX OpenSSL reads whole records from the kernel by recvmsg, and so tells
- * data from alerts, empty records and the end: what to call when splice said EINVAL or 0 (kernel.md 3). */
+/* Reads decrypted bytes, and deals with what isn't data: alerts, empty records, KeyUpdates, the end. So with
+ * kTLS RX it is what to call when splice said EINVAL or 0 (kernel.md 3). Too many records without data in too
+ * short a time are TLS_BROKEN, and so is a KeyUpdate where the kernel has the keys. */
 enum tls_status tls_conn_read(struct tls_conn *tls, void *buffer, size_t size, size_t *n);
 
 /* Encrypts in user space and writes. Precondition: !tls_conn_ktls_tx(): there, plain send(), sendfile() and
@@ -62,17 +76,18 @@ enum tls_status tls_conn_close_notify(struct tls_conn *tls);
 /* Bytes decrypted and waiting inside OpenSSL. */
 size_t tls_conn_pending(const struct tls_conn *tls);
 
-/* After the handshake: who en- and decrypts, and when it is USER, why. */
+/* After the handshake: who en- and decrypts, and when it is USER, why. Receiving may go over to the kernel
+ * later, in tls_conn_read (late_rx). */
 bool tls_conn_ktls_tx(const struct tls_conn *tls);
 bool tls_conn_ktls_rx(const struct tls_conn *tls);
 enum relay_reason tls_conn_tx_reason(const struct tls_conn *tls);
 enum relay_reason tls_conn_rx_reason(const struct tls_conn *tls);
 
-/* After the handshake: all of it at once. */
+/* After the handshake, while there is the SSL object: all of it at once. */
 struct tls_facts;
 void tls_conn_facts(const struct tls_conn *tls, struct tls_facts *facts);
 
-/* For logs; "" before the handshake. Valid as long as the connection. */
+/* For logs; "" before the handshake. Valid as long as the connection, the SNI as long as the SSL object. */
 const char *tls_conn_version(const struct tls_conn *tls); /* "TLSv1.2", "TLSv1.3" */
 const char *tls_conn_cipher(const struct tls_conn *tls);  /* the IANA name, TLS_AES_128_GCM_SHA256 */
 const char *tls_conn_sni(const struct tls_conn *tls);

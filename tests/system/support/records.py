@@ -116,16 +116,15 @@ def check_plain_relay(record, direction, relay, size):
             assert SPLICE in found and got["user_bytes"] <= AUTO_COPY_MAX, record
 
 
-# With TLS to the client, what is to be expected depends on the kernel, the version and the direction.
+# With TLS to the client, what is to be expected depends on the kernel alone.
 
 
 def tx_crypto():
     return "ktls" if env.KTLS else "user"
 
 
-def rx_crypto(version):
-    """OpenSSL before 3.2 gives the kernel no TLS 1.3 to decrypt."""
-    return "ktls" if env.KTLS and version == "TLSv1.2" else "user"
+def rx_crypto():
+    return "ktls" if env.KTLS else "user"
 
 
 def check_tls(record, version):
@@ -135,18 +134,19 @@ def check_tls(record, version):
 
 def check_tls_relay(record, direction, version, relay, size):
     """A TLS-terminating proxy moved `size` bytes the way policy and host say."""
+    check_tls(record, version)
     got, found = record["directions"][direction], kinds(record, direction)
     assert got["bytes"] == size, record
     if direction == "to_client":
-        cryptos, why = ("none", tx_crypto()), "ktls_kernel"
+        cryptos = ("none", tx_crypto())
     else:
-        cryptos, why = (rx_crypto(version), "none"), "ktls_rx_tls13" if env.KTLS else "ktls_kernel"
+        cryptos = (rx_crypto(), "none")
     if size == 0:
         assert not found, record
     elif relay == "copy":
         assert found == {("copy", *cryptos, "forced")}, record
     elif "user" in cryptos:
-        assert found == {("copy", *cryptos, why)}, record
+        assert found == {("copy", *cryptos, "ktls_kernel")}, record
     else:
         check_kernel_tls(record, direction, relay, cryptos, size)
 
