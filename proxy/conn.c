@@ -5,7 +5,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,25 +44,21 @@ void conn_schedule(struct conn *conn)
 {
     const uint64_t now = loop_now_ms(), deadline = find_deadline(conn);
     uint64_t left = deadline > now ? deadline - now : 1;
-    struct timeval delay;
 
     /* Half-way, too: session_look() tells progress by comparing. */
     if (conn->state == CONN_RELAYING && left > conn->listener->timeouts.idle_ms / 2 + 1)
         left = conn->listener->timeouts.idle_ms / 2 + 1;
-    delay = (struct timeval){.tv_sec = (time_t)(left / 1000), .tv_usec = (suseconds_t)(left % 1000) * 1000};
     if (deadline == NO_DEADLINE)
-        event_del(&conn->timer);
+        timer_clear(worker_loop(conn->worker)->timers, &conn->timer);
     else
-        evtimer_add(&conn->timer, &delay);
+        timer_set(worker_loop(conn->worker)->timers, &conn->timer, now + left);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_timer(struct loop_timer *timer)
 {
-    struct conn *conn = arg;
+    struct conn *conn = (struct conn *)((char *)timer - offsetof(struct conn, timer));
     const uint64_t now = loop_now_ms();
 
-    (void)fd;
-    (void)what;
     if (conn->state == CONN_RELAYING)
         session_look(conn->session);
     if (now < find_deadline(conn))
@@ -95,7 +90,7 @@ void conn_release(struct conn *conn)
 {
     assert(conn->state != CONN_ENDED);
     conn->state = CONN_ENDED;
-    event_del(&conn->timer);
+    timer_clear(worker_loop(conn->worker)->timers, &conn->timer);
     if (conn->server_used != NULL)
         backend_server_released(conn->server_used);
     conn_limit_release(conn->listener, conn->client_entry);
@@ -342,6 +337,13 @@ uint64_t conn_next_id(void)
     return atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
 }
 
+/* The listener has seen to a TCP socket's options. */
+static int open_client(struct endpoint *client, struct loop *loop, int fd, sa_family_t family)
+{
+    return family == AF_UNIX ? endpoint_open_socket(client, loop, fd)
+                             : endpoint_open_accepted(client, loop, fd);
+}
+
 void conn_accept(struct worker *worker, struct generation *generation,
                  const struct generation_listener *listener, int fd, const struct sockaddr_storage *peer,
                  socklen_t peer_length)
@@ -372,8 +374,8 @@ void conn_accept(struct worker *worker, struct generation *generation,
     clock_gettime(CLOCK_REALTIME, &conn->began);
     conn->began_ms = loop_now_ms();
     address_format(peer, peer_length, conn->peer, sizeof(conn->peer));
-    evtimer_assign(&conn->timer, loop->base, on_timer, conn);
-    if (endpoint_open_socket(&conn->client, loop, fd) == -1) {
+    conn->timer.fire = on_timer;
+    if (open_client(&conn->client, loop, fd, peer->ss_family) == -1) {
         conn_limit_release(listener, client_entry);
         reset_socket(fd);
         free(conn);

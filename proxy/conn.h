@@ -13,7 +13,8 @@
 
 struct conn;
 
-/* Takes fd, just accepted and non-blocking; pins the generation. On failure (memory) the peer is reset. */
+/* Takes fd, just accepted, non-blocking and prepared (endpoint.h); pins the generation. On failure (memory)
+ * the peer is reset. */
 void conn_accept(struct worker *worker, struct generation *generation,
                  const struct generation_listener *listener, int fd, const struct sockaddr_storage *peer,
                  socklen_t peer_length);

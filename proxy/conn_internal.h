@@ -1,13 +1,13 @@
 /* What conn.c, conn_proxy.c and conn_report.c share: the connection itself. Nobody else includes this. */
 #pragma once
 
-#include <event2/event_struct.h>
 #include <sys/queue.h>
 #include <time.h>
 
 #include "proxy/conn.h"
 #include "relay/endpoint.h"
 #include "relay/loop.h"
+#include "relay/timer.h"
 #include "relay/tls_facts.h"
 
 struct dial;
@@ -57,7 +57,7 @@ struct conn {
     struct conn_tls *tls;               /* NULL: no handshake, or not yet */
     struct client_entry *client_entry;  /* its client's, while it counts there; or NULL */
     struct pace *paces;                 /* by enum session_direction; NULL: neither has one */
-    struct event timer;
+    struct loop_timer timer;
     struct loop_task burial;
     char peer[80];
 };

@@ -2,12 +2,13 @@
 #include "proxy/dial.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "relay/timer.h"
 
 /* A UNIX server whose backlog is full says EAGAIN at once instead of letting us wait: asked again this often.
  */
@@ -30,7 +31,7 @@ struct dial {
     uint64_t queue_deadline_ms; /* 0: has not waited */
     struct backend_waiter waiter;
     struct backend_server *current; /* occupied by us; NULL: none, or handed over */
-    struct event timer;
+    struct loop_timer timer;
     struct loop_task report, burial;
     enum dial_status status;
     char detail[160];
@@ -74,7 +75,7 @@ static void dial_finish(struct dial *dial, enum dial_status status)
 {
     dial->state = DIAL_STATE_OVER;
     dial->status = status;
-    event_del(&dial->timer);
+    timer_clear(dial->options.loop->timers, &dial->timer);
     if (was_reached(status))
         backend_server_connected(dial->current);
     else
@@ -102,9 +103,7 @@ static void try_failed(struct dial *dial, const char *why, bool server_at_fault)
 
 static void arm_timer(struct dial *dial, uint64_t ms)
 {
-    const struct timeval delay = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
-
-    event_add(&dial->timer, &delay);
+    timer_set(dial->options.loop->timers, &dial->timer, loop_now_ms() + ms);
 }
 
 static bool is_shortage(int error)
@@ -121,16 +120,14 @@ static int open_stream(struct dial *dial, int family)
     return fd;
 }
 
+/* An edge: the connection stands unless it tells of an error. */
 static void on_server_ready(void *arg)
 {
     struct dial *dial = arg;
-    socklen_t length = sizeof(int);
-    int error = 0;
 
     if (dial->state != DIAL_STATE_CONNECTING)
         return;
-    if (getsockopt(dial->options.server->fd, SOL_SOCKET, SO_ERROR, &error, &length) == -1)
-        error = errno;
+    const int error = endpoint_check(dial->options.server);
     if (error == 0) {
         dial_finish(dial, DIAL_CONNECTED);
     } else if (error == ECONNRESET || error == EPIPE) {
@@ -144,6 +141,13 @@ static void on_server_ready(void *arg)
 }
 
 enum connect_outcome { CONNECT_STARTED, CONNECT_DONE, CONNECT_BUSY, CONNECT_FAILED, CONNECT_NO_RESOURCE };
+
+/* A UNIX socket is connected at once and told so by no edge. */
+static int open_endpoint(struct endpoint *server, struct loop *loop, int fd, enum connect_outcome outcome)
+{
+    return outcome == CONNECT_STARTED ? endpoint_open_connecting(server, loop, fd)
+                                      : endpoint_open_socket(server, loop, fd);
+}
 
 /* One connect() to the current server. errno is set for FAILED and NO_RESOURCE. */
 static enum connect_outcome connect_once(struct dial *dial)
@@ -163,7 +167,7 @@ static enum connect_outcome connect_once(struct dial *dial)
             outcome = is_shortage(errno) ? CONNECT_NO_RESOURCE : CONNECT_FAILED;
     }
     if (outcome == CONNECT_STARTED || outcome == CONNECT_DONE) {
-        if (endpoint_open_socket(dial->options.server, dial->options.loop, fd) == 0) {
+        if (open_endpoint(dial->options.server, dial->options.loop, fd, outcome) == 0) {
             endpoint_on_ready(dial->options.server, on_server_ready, dial);
             return outcome;
         }
@@ -308,12 +312,10 @@ static void on_queue_timer(struct dial *dial)
     dial_finish(dial, DIAL_WAITED);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_timer(struct loop_timer *timer)
 {
-    struct dial *dial = arg;
+    struct dial *dial = (struct dial *)((char *)timer - offsetof(struct dial, timer));
 
-    (void)fd;
-    (void)what;
     if (dial->state == DIAL_STATE_QUEUED) {
         on_queue_timer(dial);
         return;
@@ -343,7 +345,7 @@ struct dial *dial_start(const struct dial_options *options)
     dial->burial.run = on_burial;
     dial->deadline_ms = loop_now_ms() + options->timeout_ms;
     dial->options.server->fd = -1;
-    evtimer_assign(&dial->timer, options->loop->base, on_timer, dial);
+    dial->timer.fire = on_timer;
     dial->waiter =
         (struct backend_waiter){.post = options->post, .worker = options->worker, .on_turn = on_turn};
     dial->state = DIAL_STATE_CONNECTING;
@@ -359,7 +361,7 @@ void dial_free(struct dial *dial)
 
     if (dial == NULL)
         return;
-    event_del(&dial->timer);
+    timer_clear(dial->options.loop->timers, &dial->timer);
     loop_unqueue(dial->options.loop, &dial->report);
     /* The server may have accepted by now: whoever gives up here does so after a loss, which it must see. */
     if (!over)

@@ -10,6 +10,7 @@
 #include "proxy/http/open_files.h"
 #include "proxy/listen_set.h"
 #include "proxy/worker_internal.h"
+#include "relay/endpoint.h"
 
 enum accept_result { ACCEPT_TAKEN, ACCEPT_LOST, ACCEPT_EMPTY, ACCEPT_PAUSED };
 
@@ -24,6 +25,7 @@ static enum accept_result on_refused(struct listener *listener, int error)
 {
     switch (error) {
     case EAGAIN:
+        listener->inherited = true; /* whoever connects from now on */
         return ACCEPT_EMPTY;
     case EINTR:
     case ECONNABORTED:
@@ -59,6 +61,8 @@ static enum accept_result accept_one(struct listener *listener)
 
     if (fd == -1)
         return on_refused(listener, errno);
+    if (!listener->inherited)
+        (void)endpoint_prepare(fd);
     conn_accept(listener->worker, worker_generation_pinned(listener->worker), listener->runtime, fd, &peer,
                 length);
     return ACCEPT_TAKEN;
@@ -86,6 +90,9 @@ int listener_start(struct listener *listener, struct worker *worker,
     listener->runtime = runtime;
     listener->fd = fd;
     listener->paused = false;
+    /* A descriptor from elsewhere may have a queue already, of connections from before this. */
+    listener->inherited = false;
+    (void)endpoint_prepare(fd);
     if (event_assign(&listener->event, worker_loop(worker)->base, fd, EV_READ | EV_PERSIST, on_acceptable,
                      listener) == -1)
         return -1;

@@ -18,6 +18,7 @@ struct listener {
     int fd;                                    /* borrowed from the server's listen_set */
     struct event event;
     bool paused;
+    bool inherited; /* what is in the queue now has its options from fd */
 };
 
 /* Begins to accept on fd. Can't fail but for memory inside libevent: -1. */

@@ -4,50 +4,94 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "relay/tls_conn.h"
 
-static void on_edge(evutil_socket_t fd, short what, void *arg)
+/* EPOLLHUP and EPOLLERR come with whatever the socket is ready for, but a waiting side must look in any case.
+ */
+static void on_edge(struct poll_entry *entry, uint32_t events)
 {
-    (void)fd;
-    struct endpoint *ep = arg;
-    if (what & EV_READ)
+    struct endpoint *ep = (struct endpoint *)((char *)entry - offsetof(struct endpoint, entry));
+    const uint32_t broken = EPOLLERR | EPOLLHUP;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLPRI | broken))
         ep->readable = true;
-    if (what & EV_WRITE)
+    if (events & (EPOLLOUT | broken))
         ep->writable = true;
-    if (what & EV_CLOSED)
-        ep->saw_fin = ep->readable = true;
-    /* libevent reports EPOLLERR and EPOLLHUP as readable and writable at once, and so looks any edge of a
-     * socket that happens to be both. */
-    if ((what & (EV_READ | EV_WRITE)) == (EV_READ | EV_WRITE))
+    if (events & broken)
         ep->suspect = true;
+    if (events & (EPOLLRDHUP | EPOLLPRI | broken))
+        ep->read_to_end = true;
     if (ep->on_ready != NULL)
         ep->on_ready(ep->on_ready_arg);
 }
 
-int endpoint_open_socket(struct endpoint *ep, struct loop *loop, int fd)
+static int open_socket(struct endpoint *ep, const struct endpoint *as, int fd)
 {
-    *ep = (struct endpoint){
-        .kind = ENDPOINT_SOCKET, .fd = fd, .loop = loop, .readable = true, .writable = true};
-    const int on = 1;
-    /* Both fail harmlessly on a UNIX socket, which has neither delay nor urgent data. The urgent byte stays
-     * in the stream (RFC 6093): without this it would be lost on the way. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
-    if (event_assign(&ep->event, loop->base, fd, EV_ET | EV_READ | EV_WRITE | EV_CLOSED | EV_PERSIST, on_edge,
-                     ep) == -1 ||
-        event_add(&ep->event, NULL) == -1) {
+    *ep = *as;
+    ep->kind = ENDPOINT_SOCKET;
+    ep->entry.on_edge = on_edge;
+    if (poller_add(ep->loop->poller, &ep->entry, fd) == -1) {
         ep->fd = -1;
         return -1;
     }
+    ep->fd = fd;
+    return 0;
+}
+
+/* The urgent byte stays in the stream (RFC 6093): without this it would be lost on the way. Fails harmlessly
+ * on a UNIX socket, which has none, nor a delay. */
+static void keep_urgent(int fd)
+{
+    const int on = 1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+}
+
+bool endpoint_prepare(int fd)
+{
+    const int on = 1;
+    keep_urgent(fd);
+    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0;
+}
+
+int endpoint_open_socket(struct endpoint *ep, struct loop *loop, int fd)
+{
+    /* A read from a UNIX socket stops short also where descriptors were passed, and no edge tells. */
+    const bool tcp = endpoint_prepare(fd);
+    return open_socket(
+        ep, &(struct endpoint){.loop = loop, .readable = true, .writable = true, .read_to_end = !tcp}, fd);
+}
+
+int endpoint_open_accepted(struct endpoint *ep, struct loop *loop, int fd)
+{
+    return open_socket(ep, &(struct endpoint){.loop = loop}, fd);
+}
+
+int endpoint_open_connecting(struct endpoint *ep, struct loop *loop, int fd)
+{
+    keep_urgent(fd);
+    return open_socket(ep, &(struct endpoint){.loop = loop, .delayed = true}, fd);
+}
+
+int endpoint_take_over(struct endpoint *ep, struct endpoint *from)
+{
+    *ep = *from;
+    ep->on_ready = NULL;
+    if (poller_move(ep->loop->poller, &ep->entry, &from->entry, from->fd) == -1) {
+        *ep = ENDPOINT_NONE;
+        return -1;
+    }
+    from->tls = NULL;
+    from->kind = ENDPOINT_SOCKET;
+    from->fd = -1;
     return 0;
 }
 
@@ -77,6 +121,8 @@ void endpoint_open_memory(struct endpoint *ep, struct loop *loop, const void *da
 
 void endpoint_on_ready(struct endpoint *ep, void (*on_ready)(void *arg), void *arg)
 {
+    if (ep->kind != ENDPOINT_SOCKET && ep->kind != ENDPOINT_TLS)
+        return;
     ep->on_ready = on_ready;
     ep->on_ready_arg = arg;
 }
@@ -115,6 +161,9 @@ static enum io_status tls_io(struct endpoint *ep, enum tls_status status, bool r
     return IO_BROKEN;
 }
 
+/* A read that brought less than was asked for has emptied the socket, and what comes later is an edge: asking
+ * again, to be told EAGAIN, would be a fifth of the system calls of a small request. But a read also stops
+ * short at an urgent byte and before the peer's end, of which the edges have told, or are about to. */
 static enum io_status read_socket(struct endpoint *ep, void *buffer, size_t size, size_t *n)
 {
     ssize_t got;
@@ -124,6 +173,8 @@ static enum io_status read_socket(struct endpoint *ep, void *buffer, size_t size
     } while (got == -1 && errno == EINTR);
     if (got > 0) {
         *n = (size_t)got;
+        if (*n < size && !ep->read_to_end)
+            ep->readable = false;
         return IO_OK;
     }
     if (got == 0)
@@ -132,12 +183,6 @@ static enum io_status read_socket(struct endpoint *ep, void *buffer, size_t size
         return IO_BROKEN;
     ep->readable = false;
     return IO_AGAIN;
-}
-
-void endpoint_read_short(struct endpoint *ep)
-{
-    if (ep->kind == ENDPOINT_SOCKET && !ep->saw_fin)
-        ep->readable = false;
 }
 
 static enum io_status read_file(struct endpoint *ep, void *buffer, size_t size, size_t *n)
@@ -188,6 +233,21 @@ enum io_status endpoint_read(struct endpoint *ep, void *buffer, size_t size, siz
     return read_memory(ep, buffer, size, n);
 }
 
+static void end_delay(struct endpoint *ep)
+{
+    const int on = 1;
+    ep->delayed = false;
+    loop_count(ep->loop, RELAY_SYS_IOCTL);
+    (void)setsockopt(ep->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+void endpoint_before_write(struct endpoint *ep)
+{
+    if (ep->delayed && ep->written)
+        end_delay(ep);
+    ep->written = true;
+}
+
 enum io_status endpoint_write(struct endpoint *ep, const void *data, size_t size, bool more, size_t *n)
 {
     if (ep->kind == ENDPOINT_TLS && !tls_conn_ktls_tx(ep->tls)) {
@@ -196,6 +256,7 @@ enum io_status endpoint_write(struct endpoint *ep, const void *data, size_t size
         return tls_io(ep, tls_conn_write(ep->tls, data, size, n), false);
     }
     ssize_t sent;
+    endpoint_before_write(ep);
     do {
         loop_count(ep->loop, RELAY_SYS_SEND);
         sent = send(ep->fd, data, size, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
@@ -251,7 +312,7 @@ void endpoint_close(struct endpoint *ep)
 {
     if (ep->kind == ENDPOINT_SOCKET || ep->kind == ENDPOINT_TLS) {
         if (ep->fd != -1)
-            event_del(&ep->event);
+            poller_remove(ep->loop->poller, &ep->entry);
         tls_conn_free(ep->tls);
         ep->tls = NULL;
         ep->kind = ENDPOINT_SOCKET;

@@ -4,13 +4,13 @@
  */
 #pragma once
 
-#include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "relay/loop.h"
 #include "relay/plan.h"
+#include "relay/poller.h"
 
 struct tls_conn;
 
@@ -34,38 +34,57 @@ enum io_status {
 typedef bool endpoint_fill_fn(void *arg, uint64_t offset, size_t length);
 
 struct endpoint {
-    enum endpoint_kind kind;
     int fd; /* owned, unless borrowed; -1 once closed, and for memory */
-    struct loop *loop;
+    enum endpoint_kind kind : 8;
 
     /* SOCKET and TLS */
-    struct event event; /* EV_ET | EV_READ | EV_WRITE | EV_PERSIST, registered once */
-    void (*on_ready)(void *arg);
-    void *on_ready_arg;
-    bool readable, writable; /* set by edges, cleared by IO_AGAIN; both true at the start */
-    bool read_wants_write;   /* TLS: SSL_read is waiting for the socket to be writable */
-    bool write_wants_read;
-    bool saw_fin;                /* an edge told that the peer will send no more than what is in the socket */
-    bool wide;                   /* its send buffer was enlarged for bulk (move_sendfile.c) */
-    bool suspect;                /* an edge that may be an error: see endpoint_check */
-    struct tls_conn *tls;        /* owned */
-    uint64_t sealed, sealed_max; /* bytes encrypted under one key, and allowed: see endpoint_key_spent */
-
-    /* FILE and MEMORY: what is left is [offset, end) */
-    uint64_t offset, end;
-    const uint8_t *data;
-    bool not_regular;
-    bool borrowed; /* FILE: fd is not closed with it */
-    endpoint_fill_fn *fill;
-    void *fill_arg;
+    bool readable : 1, writable : 1; /* set by edges, cleared by IO_AGAIN; both true at the start */
+    bool read_wants_write : 1;       /* TLS: SSL_read is waiting for the socket to be writable */
+    bool write_wants_read : 1;
+    bool read_to_end : 1; /* a short read doesn't mean that there is no more: see read_socket() */
+    bool delayed : 1;     /* TCP_NODELAY is still to be set, before the second write */
+    bool written : 1;     /* there was a first one */
+    bool wide : 1;        /* its send buffer was enlarged for bulk (move_sendfile.c) */
+    bool suspect : 1;     /* an edge that told of an error: see endpoint_check */
+    bool not_regular : 1; /* FILE */
+    bool borrowed : 1;    /* FILE: fd is not closed with it */
+    struct loop *loop;
+    union {
+        struct { /* SOCKET and TLS */
+            struct poll_entry entry;
+            void (*on_ready)(void *arg);
+            void *on_ready_arg;
+            struct tls_conn *tls;        /* owned; NULL: SOCKET */
+            uint64_t sealed, sealed_max; /* bytes encrypted under one key, and allowed: endpoint_key_spent */
+        };
+        struct { /* FILE and MEMORY: what is left is [offset, end) */
+            uint64_t offset, end;
+            const uint8_t *data;
+            endpoint_fill_fn *fill;
+            void *fill_arg;
+        };
+    };
 };
 
 /* What an endpoint is before it is opened; closing and resetting it does nothing. */
 #define ENDPOINT_NONE ((struct endpoint){.fd = -1})
 
-/* Takes a connected or connecting non-blocking stream socket: sets TCP_NODELAY and SO_OOBINLINE where they
- * apply and registers its event. 0, or -1 and errno; then fd is still the caller's. */
+/* Takes a connected non-blocking stream socket: sets TCP_NODELAY and SO_OOBINLINE where they apply and
+ * watches it. 0, or -1 and errno; then fd is still the caller's. */
 int endpoint_open_socket(struct endpoint *ep, struct loop *loop, int fd) __attribute__((warn_unused_result));
+/* The same for a TCP socket that was accepted and has its options (endpoint_prepare); and for one that is
+ * connecting, which sets TCP_NODELAY only when it matters. Neither is ready before the first edge, which
+ * comes on the next turn or once it is connected. */
+int endpoint_open_accepted(struct endpoint *ep, struct loop *loop, int fd)
+    __attribute__((warn_unused_result));
+int endpoint_open_connecting(struct endpoint *ep, struct loop *loop, int fd)
+    __attribute__((warn_unused_result));
+/* TCP_NODELAY and SO_OOBINLINE, which sockets also inherit from the listening one they are accepted from.
+ * false: fd isn't TCP. */
+bool endpoint_prepare(int fd);
+/* Moves the socket, TLS and all, from one endpoint to another, which takes over its state but not on_ready;
+ * `from` is closed then. 0, or -1 and errno: nothing was moved. */
+int endpoint_take_over(struct endpoint *ep, struct endpoint *from) __attribute__((warn_unused_result));
 
 /* Bytes under one AES-GCM key before its confidentiality bound is near (RFC 8446 5.5: 2^24.5 full records,
  * about 390 GB). Neither OpenSSL nor the kernel changes the key by itself, so they are counted here. */
@@ -98,7 +117,8 @@ void endpoint_open_file(struct endpoint *ep, struct loop *loop, int fd, uint64_t
 void endpoint_open_memory(struct endpoint *ep, struct loop *loop, const void *data, size_t size);
 
 /* Who is called at an edge, from the event loop, never from within an endpoint function. Edges that came
- * before are remembered in readable and writable but not told again: at a hand-over, step once yourself. */
+ * before are remembered in readable and writable but not told again: at a hand-over, step once yourself.
+ * Files and memory have no edges: does nothing. */
 void endpoint_on_ready(struct endpoint *ep, void (*on_ready)(void *arg), void *arg);
 
 /* Calls on_ready as an edge would; ep is a struct endpoint. For timers, never from within on_ready. */
@@ -109,10 +129,9 @@ enum io_status endpoint_read(struct endpoint *ep, void *buffer, size_t size, siz
 /* more: MSG_MORE, only when a body follows at once (kernel.md 2: otherwise held back 200 ms). */
 enum io_status endpoint_write(struct endpoint *ep, const void *data, size_t size, bool more, size_t *n);
 
-/* The last read of a plain socket filled less than its buffer, so it is empty until the next edge: saves the
- * read that would say IO_AGAIN. Only for who writes to the peer next: an edge that was a reset as well as
- * data (they look alike, see on_edge) then shows there. */
-void endpoint_read_short(struct endpoint *ep);
+/* Before a call of one's own that writes to the socket (splice, sendfile). The first segment on a connection
+ * is never held back, so TCP_NODELAY is set before the second, and a short exchange does without. */
+void endpoint_before_write(struct endpoint *ep);
 
 /* Ends the sink's stream after everything was written: SHUT_WR, or close_notify on TLS (SHUT_WR there would
  * cut off what kTLS still holds). IO_OK, IO_AGAIN or IO_BROKEN. */

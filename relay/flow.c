@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "relay/filter.h"
 #include "relay/mover.h"
@@ -21,28 +22,36 @@ static mover_step_fn *const step_of[RELAY_MODE_COUNT] = {
     [RELAY_COPY] = move_copy_step,
 };
 
-struct flow *flow_new(struct loop *loop, const struct flow_options *options)
+void flow_init(struct flow *flow, const struct flow_options *options)
 {
-    struct flow *flow = calloc(1, sizeof(*flow));
-    if (flow == NULL)
-        return NULL;
-    flow->loop = loop;
-    flow->source = options->source;
-    flow->sink = options->sink;
-    flow->policy = options->policy;
-    flow->counters = options->counters;
-    flow->pace = options->pace;
+    struct loop *loop = options->sink->loop;
+    *flow = (struct flow){
+        .loop = loop,
+        .source = options->source,
+        .sink = options->sink,
+        .policy = options->policy,
+        .counters = options->counters,
+        .shutdown_sink = options->shutdown_sink,
+        .filters = options->filters,
+        .pace = options->pace,
+        .head = options->head,
+        .head_size = (uint32_t)options->head_size,
+        .facts = {.small = true, .not_regular_file = options->source->not_regular},
+        .copy_room = (uint32_t)(FLOW_COPY_ROOM_MIN < loop->copy_size ? FLOW_COPY_ROOM_MIN : loop->copy_size),
+        .segment = -1,
+    };
     if (flow->pace != NULL)
         pace_set_resume(flow->pace, options->resume);
-    flow->shutdown_sink = options->shutdown_sink;
-    flow->head = options->head;
-    flow->head_size = options->head_size;
-    flow->filters = options->filters;
     (void)flow_note_filters(flow);
-    flow->facts.small = true;
-    flow->facts.not_regular_file = options->source->not_regular;
-    flow->copy_room = FLOW_COPY_ROOM_MIN < loop->copy_size ? FLOW_COPY_ROOM_MIN : loop->copy_size;
-    flow->segment = -1;
+}
+
+struct flow *flow_new(struct loop *loop, const struct flow_options *options)
+{
+    assert(options->sink->loop == loop);
+    (void)loop;
+    struct flow *flow = malloc(sizeof(*flow));
+    if (flow != NULL)
+        flow_init(flow, options);
     return flow;
 }
 
@@ -55,13 +64,20 @@ static void release(struct flow *flow)
         filter_chain_stop(flow->filters);
 }
 
+void flow_release(struct flow *flow)
+{
+    if (flow->pace != NULL)
+        pace_set_resume(flow->pace, NULL);
+    release(flow);
+    free(flow->later);
+    flow->later = NULL;
+}
+
 void flow_free(struct flow *flow)
 {
     if (flow == NULL)
         return;
-    if (flow->pace != NULL)
-        pace_set_resume(flow->pace, NULL);
-    release(flow);
+    flow_release(flow);
     free(flow);
 }
 
@@ -82,9 +98,21 @@ bool flow_is_adaptive(const struct flow *flow)
            (flow->source->kind == ENDPOINT_SOCKET || flow->source->kind == ENDPOINT_TLS);
 }
 
-static void plan(struct flow *flow)
+static struct flow_segment *segment_at(struct flow *flow, int index)
 {
-    assert(flow->held_size == 0 && (flow->pipe == NULL || flow->pipe->bytes == 0));
+    return index == 0 ? &flow->first : &flow->later[index - 1];
+}
+
+static bool is_of(const struct flow_segment *segment, const struct plan_choice *choice)
+{
+    return segment->mode == choice->mode && segment->reason == choice->reason &&
+           segment->source_crypto == choice->source_crypto && segment->sink_crypto == choice->sink_crypto;
+}
+
+/* -1: no memory for the account of a second segment. */
+static int plan(struct flow *flow)
+{
+    assert(flow->held == NULL && (flow->pipe == NULL || flow->pipe->bytes == 0));
     const struct plan_input input = {
         .source = endpoint_plan_source(flow->source),
         .sink = endpoint_plan_sink(flow->sink),
@@ -94,56 +122,54 @@ static void plan(struct flow *flow)
     flow->choice = plan_choose(&input);
     flow->planned = true;
     flow->segment = -1; /* begun with its first byte */
+    if (flow->segment_count != 0 && flow->later == NULL && !is_of(&flow->first, &flow->choice))
+        flow->later = calloc(FLOW_SEGMENTS_MAX - 1, sizeof(*flow->later));
+    return flow->segment_count == 0 || flow->later != NULL || is_of(&flow->first, &flow->choice) ? 0 : -1;
 }
 
-static int find_segment(const struct flow_report *report, const struct plan_choice *choice)
+static int find_segment(struct flow *flow)
 {
-    for (int i = (int)report->segment_count - 1; i >= 0; i--) {
-        const struct flow_segment *segment = &report->segments[i];
-        if (segment->mode == choice->mode && segment->reason == choice->reason &&
-            segment->source_crypto == choice->source_crypto && segment->sink_crypto == choice->sink_crypto)
-            return i;
-    }
-    return -1;
+    int index = (int)flow->segment_count - 1;
+    while (index >= 0 && !is_of(segment_at(flow, index), &flow->choice))
+        index--;
+    return index;
 }
 
 static int begin_segment(struct flow *flow)
 {
-    struct flow_report *report = &flow->report;
     const struct plan_choice *choice = &flow->choice;
-    int same = find_segment(report, choice);
+    const int same = find_segment(flow);
     /* A plan that came to the same result again goes on with the segment it had. */
-    if (same != -1 && same == (int)report->segment_count - 1)
+    if (same != -1 && same == flow->segment_count - 1)
         return same;
-    bool merge = same != -1 && report->segment_count >= FLOW_SEGMENTS_MAX - FLOW_SEGMENT_KINDS;
+    const bool merge = same != -1 && flow->segment_count >= FLOW_SEGMENTS_MAX - FLOW_SEGMENT_KINDS;
     if (flow->counters != NULL)
         relay_counter_add(&flow->counters->segments[choice->mode][choice->source_crypto][choice->sink_crypto]
                                                    [choice->reason],
                           1);
     if (merge)
         return same;
-    assert(report->segment_count < FLOW_SEGMENTS_MAX);
-    report->segments[report->segment_count] = (struct flow_segment){
+    assert(flow->segment_count < FLOW_SEGMENTS_MAX);
+    *segment_at(flow, flow->segment_count) = (struct flow_segment){
         .mode = choice->mode,
         .source_crypto = choice->source_crypto,
         .sink_crypto = choice->sink_crypto,
         .reason = choice->reason,
     };
-    return (int)report->segment_count++;
+    return flow->segment_count++;
 }
 
 void flow_account(struct flow *flow, size_t n)
 {
-    struct flow_report *report = &flow->report;
     const struct plan_choice *choice = &flow->choice;
     if (n == 0)
         return;
     if (flow->segment == -1)
-        flow->segment = begin_segment(flow);
-    report->segments[flow->segment].bytes += n;
-    report->bytes += n;
-    bool user = relay_is_user(choice->mode, choice->source_crypto, choice->sink_crypto);
-    *(user ? &report->user_bytes : &report->kernel_bytes) += n;
+        flow->segment = (int8_t)begin_segment(flow);
+    segment_at(flow, flow->segment)->bytes += n;
+    const bool user = relay_is_user(choice->mode, choice->source_crypto, choice->sink_crypto);
+    *(user ? &flow->user_bytes : &flow->kernel_bytes) += n;
+    flow->loop->moved += n;
     endpoint_count_sealed(flow->sink, n);
     if (flow->pace != NULL)
         pace_spend(flow->pace, n);
@@ -155,14 +181,14 @@ void flow_account(struct flow *flow, size_t n)
 
 void flow_add_head_bytes(struct flow *flow, uint64_t n)
 {
-    flow->report.head_bytes += n;
+    flow->head_bytes += n;
     if (flow->counters != NULL)
         relay_counter_add(&flow->counters->head_bytes, n);
 }
 
 void flow_account_head(struct flow *flow, size_t n)
 {
-    flow->head_sent += n;
+    flow->head_sent += (uint32_t)n;
     if (flow->pace != NULL)
         pace_spend(flow->pace, n);
     flow_add_head_bytes(flow, n);
@@ -170,14 +196,16 @@ void flow_account_head(struct flow *flow, size_t n)
 
 enum io_status flow_send_head(struct flow *flow)
 {
-    bool body = flow->source->offset < flow->source->end;
+    const struct endpoint *source = flow->source;
+    bool body =
+        (source->kind == ENDPOINT_FILE || source->kind == ENDPOINT_MEMORY) && source->offset < source->end;
     while (flow->head_taken < flow->head_size) {
         size_t n;
         enum io_status status = endpoint_write(flow->sink, flow->head + flow->head_taken,
                                                flow->head_size - flow->head_taken, body, &n);
         if (status != IO_OK)
             return status;
-        flow->head_taken += n;
+        flow->head_taken += (uint32_t)n;
         flow_account_head(flow, n);
     }
     return IO_OK;
@@ -186,10 +214,12 @@ enum io_status flow_send_head(struct flow *flow)
 bool flow_filled(const struct flow *flow, size_t length)
 {
     const struct endpoint *source = flow->source;
+    if (source->kind != ENDPOINT_FILE || source->fill == NULL)
+        return true;
     uint64_t left = source->end - source->offset;
     if (left < length)
         length = (size_t)left;
-    return source->fill == NULL || length == 0 || source->fill(source->fill_arg, source->offset, length);
+    return length == 0 || source->fill(source->fill_arg, source->offset, length);
 }
 
 static enum flow_status finish(struct flow *flow, enum flow_end end, int error)
@@ -222,7 +252,7 @@ static enum flow_status finish_sink(struct flow *flow)
 /* A shortage of pipes is not for life: look again, at the pool's pace. Never while bytes are held. */
 static void retry_pipe(struct flow *flow)
 {
-    if (!flow->facts.pipe_limit || flow->held_size != 0)
+    if (!flow->facts.pipe_limit || flow->held != NULL)
         return;
     struct relay_pipe *pipe = pipe_pool_get(flow->loop->pipes);
     if (pipe == NULL)
@@ -251,15 +281,15 @@ enum flow_status flow_step(struct flow *flow)
     if (!pace_allows(flow))
         return FLOW_WAITING;
     retry_pipe(flow);
-    uint64_t start = flow->report.bytes;
+    const uint64_t start = flow_moved(flow);
     for (int switches = 0; switches < SWITCHES_PER_STEP; switches++) {
-        uint64_t moved = flow->report.bytes - start; /* all modes of a step share its budget */
+        const uint64_t moved = flow_moved(flow) - start; /* all modes of a step share its budget */
         if (moved >= FLOW_TURN_BYTES)
             break;
         if (endpoint_key_spent(flow->sink))
             return finish(flow, FLOW_END_SINK, EKEYEXPIRED);
-        if (!flow->planned)
-            plan(flow);
+        if (!flow->planned && plan(flow) == -1)
+            return finish(flow, FLOW_END_SINK, ENOMEM);
         if (flow->choice.refused)
             return finish(flow, FLOW_END_REFUSED, 0);
         if (flow_allowed(flow, 1) == 0)
@@ -324,10 +354,19 @@ bool flow_is_paused(const struct flow *flow)
 
 uint64_t flow_moved(const struct flow *flow)
 {
-    return flow->report.bytes;
+    return flow->user_bytes + flow->kernel_bytes;
 }
 
 void flow_report(const struct flow *flow, struct flow_report *report)
 {
-    *report = flow->report;
+    *report = (struct flow_report){
+        .bytes = flow_moved(flow),
+        .user_bytes = flow->user_bytes,
+        .kernel_bytes = flow->kernel_bytes,
+        .head_bytes = flow->head_bytes,
+        .segment_count = flow->segment_count,
+        .segments = {flow->first},
+    };
+    if (flow->segment_count > 1)
+        memcpy(report->segments + 1, flow->later, (flow->segment_count - 1U) * sizeof(*flow->later));
 }

@@ -48,9 +48,9 @@ enum flow_end {
 
 /* One stretch of bytes moved alike. */
 struct flow_segment {
-    enum relay_mode mode;
-    enum relay_crypto source_crypto, sink_crypto;
-    enum relay_reason reason;
+    enum relay_mode mode : 8;
+    enum relay_crypto source_crypto : 4, sink_crypto : 4;
+    enum relay_reason reason : 8;
     uint64_t bytes;
 };
 /* An adaptive flow may change for ever: a kind that comes back gets a segment of its own only while there is

@@ -3,13 +3,13 @@
 #include "relay/linger.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <linux/sockios.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "relay/timer.h"
 #include "relay/tls_conn.h"
 
 /* No event tells that the last byte was acknowledged, so SIOCOUTQ is polled: soon at first (a peer close by
@@ -28,7 +28,7 @@ enum linger_state { LINGER_NOTIFYING, LINGER_DELIVERING, LINGER_WAITING_FIN, LIN
 
 struct relay_linger {
     struct endpoint ep;
-    struct event timer;
+    struct loop_timer timer;
     struct loop_task task, burial;
     enum linger_state state;
     bool ktls, delivered, saw_fin;
@@ -47,7 +47,7 @@ static void on_burial(struct loop_task *task)
 
 static void dispose(struct relay_linger *linger)
 {
-    evtimer_del(&linger->timer);
+    timer_clear(linger->ep.loop->timers, &linger->timer);
     loop_unqueue(linger->ep.loop, &linger->task);
     loop_bury(linger->ep.loop, &linger->burial);
 }
@@ -60,7 +60,7 @@ static void finish(struct relay_linger *linger, bool delivered)
         endpoint_close(&linger->ep);
     else
         endpoint_reset(&linger->ep);
-    evtimer_del(&linger->timer);
+    timer_clear(linger->ep.loop->timers, &linger->timer);
     loop_queue(linger->ep.loop, &linger->task); /* on_end: not from within linger_start or an edge */
 }
 
@@ -69,8 +69,7 @@ static void arm(struct relay_linger *linger)
     uint64_t now = loop_now_ms(), left = linger->deadline > now ? linger->deadline - now : 0;
     uint64_t poll = linger->empty_since != 0 ? SETTLE_MS : linger->poll_ms;
     uint64_t wait = linger->state == LINGER_DELIVERING && poll < left ? poll : left;
-    const struct timeval tv = {.tv_sec = (time_t)(wait / 1000), .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
-    evtimer_add(&linger->timer, &tv);
+    timer_set(linger->ep.loop->timers, &linger->timer, now + wait);
 }
 
 /* What the peer still sends is dropped, or close() would answer it with a reset that overtakes our last
@@ -193,11 +192,9 @@ static void on_ready(void *arg)
         advance(linger);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_timer(struct loop_timer *timer)
 {
-    (void)fd;
-    (void)what;
-    advance(arg);
+    advance((struct relay_linger *)((char *)timer - offsetof(struct relay_linger, timer)));
 }
 
 static void on_task(struct loop_task *task)
@@ -212,33 +209,18 @@ static void on_task(struct loop_task *task)
     dispose(linger);
 }
 
-/* Moves the socket from one endpoint to another: its event is bound to the address of the endpoint. */
-static int take_over(struct relay_linger *linger, struct endpoint *from)
-{
-    event_del(&from->event);
-    if (endpoint_open_socket(&linger->ep, from->loop, from->fd) == -1)
-        return -1;
-    if (from->kind == ENDPOINT_TLS) {
-        endpoint_set_tls(&linger->ep, from->tls);
-        linger->ktls = tls_conn_ktls_tx(from->tls);
-    }
-    from->tls = NULL;
-    from->kind = ENDPOINT_SOCKET;
-    from->fd = -1;
-    return 0;
-}
-
 struct relay_linger *linger_start(struct endpoint *ep, uint64_t timeout_ms,
                                   void (*on_end)(void *arg, bool delivered), void *arg)
 {
     if (ep->fd == -1)
         return NULL;
     struct relay_linger *linger = calloc(1, sizeof(*linger));
-    if (linger == NULL || take_over(linger, ep) == -1) {
+    if (linger == NULL || endpoint_take_over(&linger->ep, ep) == -1) {
         free(linger);
         endpoint_reset(ep);
         return NULL;
     }
+    linger->ktls = linger->ep.kind == ENDPOINT_TLS && tls_conn_ktls_tx(linger->ep.tls);
     linger->state = LINGER_NOTIFYING;
     linger->poll_ms = POLL_FIRST_MS;
     linger->timeout_ms = linger->stall_ms = timeout_ms;
@@ -247,7 +229,7 @@ struct relay_linger *linger_start(struct endpoint *ep, uint64_t timeout_ms,
     linger->arg = arg;
     linger->task.run = on_task;
     linger->burial.run = on_burial;
-    evtimer_assign(&linger->timer, linger->ep.loop->base, on_timer, linger);
+    linger->timer.fire = on_timer;
     endpoint_on_ready(&linger->ep, on_ready, linger);
     loop_queue(linger->ep.loop, &linger->task);
     return linger;

@@ -8,6 +8,8 @@
 #include <time.h>
 
 #include "relay/pipe_pool.h"
+#include "relay/poller.h"
+#include "relay/timer.h"
 
 /* Once is enough, and more would harm: event_add() on a timer that is due takes it off the list of callbacks
  * about to run, so whoever queues something in every turn of the loop would put this one off for ever. */
@@ -19,12 +21,12 @@ static void arm(struct loop *loop)
 }
 
 /* Runs what is queued now: a task that queues itself again waits for the next turn, behind the marker. */
-static void run_list(struct loop_task_list *list)
+static void run_list(struct loop_task_list *list, const size_t *moved)
 {
     struct loop_task marker = {.queued = true};
     struct loop_task *task;
     TAILQ_INSERT_TAIL(list, &marker, link);
-    while ((task = TAILQ_FIRST(list)) != &marker) {
+    while ((task = TAILQ_FIRST(list)) != &marker && *moved < LOOP_MOVE_BYTES) {
         TAILQ_REMOVE(list, task, link);
         task->queued = false;
         task->run(task);
@@ -32,14 +34,20 @@ static void run_list(struct loop_task_list *list)
     TAILQ_REMOVE(list, &marker, link);
 }
 
+bool loop_run(struct loop *loop)
+{
+    run_list(&loop->tasks, &loop->moved);
+    loop->moved = 0;
+    run_list(&loop->graveyard, &loop->moved);
+    return !TAILQ_EMPTY(&loop->tasks) || !TAILQ_EMPTY(&loop->graveyard);
+}
+
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     struct loop *loop = arg;
-    run_list(&loop->tasks);
-    run_list(&loop->graveyard);
-    if (!TAILQ_EMPTY(&loop->tasks) || !TAILQ_EMPTY(&loop->graveyard))
+    if (loop_run(loop))
         arm(loop);
 }
 
@@ -62,8 +70,18 @@ struct loop *loop_new(const struct loop_options *options)
     loop->turn = evtimer_new(loop->base, on_turn, loop);
     if (loop->turn == NULL)
         goto free_pipes;
+    loop->timers = timers_new(loop->base);
+    if (loop->timers == NULL)
+        goto free_turn;
+    loop->poller = poller_new(loop);
+    if (loop->poller == NULL)
+        goto free_timers;
     return loop;
 
+free_timers:
+    timers_free(loop->timers);
+free_turn:
+    event_free(loop->turn);
 free_pipes:
     pipe_pool_free(loop->pipes);
 free_buffer:
@@ -78,8 +96,11 @@ void loop_free(struct loop *loop)
 {
     if (loop == NULL)
         return;
+    loop->moved = 0;
     while (!TAILQ_EMPTY(&loop->graveyard))
-        run_list(&loop->graveyard);
+        run_list(&loop->graveyard, &loop->moved);
+    poller_free(loop->poller);
+    timers_free(loop->timers);
     event_free(loop->turn);
     pipe_pool_free(loop->pipes);
     free(loop->copy_buffer);

@@ -55,8 +55,8 @@ enum relay_force {
 #define RELAY_FORCE_COUNT 5
 
 struct relay_policy {
-    enum relay_force force;
-    bool require_zero_copy; /* refuse rather than move a payload byte through user memory */
+    enum relay_force force : 8;
+    bool require_zero_copy : 1; /* refuse rather than move a payload byte through user memory */
 };
 
 /* Stable lower-case names ("splice", "ktls", "small_transfers", "auto"). Never NULL for a value of the enum.

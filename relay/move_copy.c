@@ -20,10 +20,9 @@
 void move_copy_release(struct flow *flow)
 {
     if (flow->held != NULL)
-        flow->loop->held -= flow->held_offset + flow->held_size;
+        flow->loop->held -= flow->held->offset + flow->held->size;
     free(flow->held);
     flow->held = NULL;
-    flow->held_offset = flow->held_size = 0;
 }
 
 /* Writes as much as the sink takes. *done bytes went out; the head's come first and are counted apart. */
@@ -49,11 +48,12 @@ static enum io_status write_some(struct flow *flow, const uint8_t *data, size_t 
 
 static enum io_status write_held(struct flow *flow)
 {
+    struct flow_held *held = flow->held;
     size_t done;
-    enum io_status status = write_some(flow, flow->held + flow->held_offset, flow->held_size, &done);
-    flow->held_offset += done;
-    flow->held_size -= done;
-    if (flow->held_size == 0)
+    enum io_status status = write_some(flow, held->data + held->offset, held->size, &done);
+    held->offset += done;
+    held->size -= done;
+    if (held->size == 0)
         move_copy_release(flow);
     return status;
 }
@@ -61,12 +61,12 @@ static enum io_status write_held(struct flow *flow)
 /* -1: out of memory. */
 static int hold(struct flow *flow, const uint8_t *data, size_t size)
 {
-    flow->held = malloc(size);
+    flow->held = malloc(sizeof(*flow->held) + size);
     if (flow->held == NULL)
         return -1;
-    memcpy(flow->held, data, size);
-    flow->held_offset = 0;
-    flow->held_size = size;
+    memcpy(flow->held->data, data, size);
+    flow->held->offset = 0;
+    flow->held->size = size;
     flow->loop->held += size;
     return 0;
 }
@@ -81,7 +81,7 @@ static int keep_rest(struct flow *flow, const uint8_t *data, size_t head, size_t
         return hold(flow, data + done, head + got - done);
     flow->source_ended = false;
     if (done < head) {
-        flow->head_taken -= head - done;
+        flow->head_taken -= (uint32_t)(head - done);
         source->offset -= got;
     } else {
         source->offset -= head + got - done;
@@ -116,7 +116,7 @@ static bool turned_bulk(struct flow *flow, size_t got, size_t room)
             return false; /* the rest of an allowance: it says nothing */
         bulk = room;      /* getting all that it may take is bulk */
     }
-    flow->bulk_reads = got >= bulk ? flow->bulk_reads + 1 : 0;
+    flow->bulk_reads = got >= bulk ? (uint8_t)(flow->bulk_reads + 1) : 0;
     if (flow->bulk_reads < FLOW_BULK_READS)
         return false;
     flow->facts.small = false;
@@ -141,7 +141,7 @@ static void adapt_room(struct flow *flow, size_t size, size_t done)
     size_t room = done < size ? done : size == flow->copy_room ? 2 * size : flow->copy_room;
     if (room < FLOW_COPY_ROOM_MIN || flow->loop->held > COPY_HELD_MUCH)
         room = FLOW_COPY_ROOM_MIN;
-    flow->copy_room = room < flow->loop->copy_size ? room : flow->loop->copy_size;
+    flow->copy_room = (uint32_t)(room < flow->loop->copy_size ? room : flow->loop->copy_size);
 }
 
 /* Nothing to read now. */
@@ -227,7 +227,7 @@ enum move_status move_copy_step(struct flow *flow, size_t budget)
     uint8_t *buffer = flow->loop->copy_buffer;
     size_t moved = 0;
     for (;;) {
-        if (flow->held_size != 0) {
+        if (flow->held != NULL) {
             enum io_status status = write_held(flow);
             if (status != IO_OK)
                 return status == IO_AGAIN ? MOVE_WAIT_SINK : MOVE_SINK_BROKEN;
@@ -264,7 +264,7 @@ enum move_status move_copy_step(struct flow *flow, size_t budget)
             return wait_source(flow);
         if (read == IO_EOF)
             flow->source_ended = true;
-        flow->head_taken += head;
+        flow->head_taken += (uint32_t)head;
         enum move_status status = pass_on(flow, room, head, got, &moved);
         if (status != MOVE_MORE)
             return status;

@@ -2,6 +2,7 @@
  * truncation is EFAULT and no SIGBUS (kernel.md 2); hence never with user-space TLS (plan.c).
  * Refuses to know why it was chosen, and HTTP. */
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -15,30 +16,34 @@
 
 void move_mmap_release(struct flow *flow)
 {
-    if (flow->map != NULL)
-        munmap(flow->map, flow->map_size);
-    flow->map = NULL;
-    flow->map_size = 0;
+    if (flow->window != NULL)
+        munmap(flow->window->map, flow->window->size);
+    free(flow->window);
+    flow->window = NULL;
 }
 
 /* The window that holds source->offset. -1 and errno. */
 static int map_window(struct flow *flow)
 {
     const struct endpoint *source = flow->source;
-    if (flow->map != NULL && source->offset < flow->map_offset + flow->map_size)
+    struct flow_window *window = flow->window;
+    if (window != NULL && source->offset < window->offset + window->size)
         return 0;
     move_mmap_release(flow);
-    uint64_t start = source->offset - source->offset % MMAP_ALIGN;
-    uint64_t size = source->end - start;
-    if (size > MMAP_WINDOW)
-        size = MMAP_WINDOW;
-    loop_count(flow->loop, RELAY_SYS_MMAP);
-    void *map = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, source->fd, (off_t)start);
-    if (map == MAP_FAILED)
+    window = malloc(sizeof(*window));
+    if (window == NULL)
         return -1;
-    flow->map = map;
-    flow->map_size = (size_t)size;
-    flow->map_offset = start;
+    window->offset = source->offset - source->offset % MMAP_ALIGN;
+    const uint64_t size = source->end - window->offset;
+    window->size = size < MMAP_WINDOW ? (size_t)size : MMAP_WINDOW;
+    loop_count(flow->loop, RELAY_SYS_MMAP);
+    void *map = mmap(NULL, window->size, PROT_READ, MAP_SHARED, source->fd, (off_t)window->offset);
+    if (map == MAP_FAILED) {
+        free(window);
+        return -1;
+    }
+    window->map = map;
+    flow->window = window;
     return 0;
 }
 
@@ -54,7 +59,8 @@ static bool still_whole(const struct endpoint *source, uint64_t end)
 static enum move_status send_window(struct flow *flow, size_t *moved)
 {
     struct endpoint *source = flow->source;
-    uint64_t end = flow->map_offset + flow->map_size;
+    const struct flow_window *window = flow->window;
+    const uint64_t end = window->offset + window->size;
     if (!still_whole(source, end)) {
         errno = ENODATA;
         return MOVE_SOURCE_BROKEN;
@@ -66,7 +72,7 @@ static enum move_status send_window(struct flow *flow, size_t *moved)
         if (size == 0)
             return MOVE_MORE; /* the window is looked at again when it goes on */
         switch (
-            endpoint_write(flow->sink, flow->map + (source->offset - flow->map_offset), size, false, &n)) {
+            endpoint_write(flow->sink, window->map + (source->offset - window->offset), size, false, &n)) {
         case IO_OK:
             source->offset += n;
             *moved += n;

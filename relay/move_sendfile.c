@@ -67,6 +67,7 @@ enum move_status move_sendfile_step(struct flow *flow, size_t budget)
             widen_send_buffer(flow);
 
         off_t offset = (off_t)source->offset;
+        endpoint_before_write(sink);
         loop_count(flow->loop, RELAY_SYS_SENDFILE);
         ssize_t n = sendfile(sink->fd, source->fd, &offset, length);
         if (n > 0) {

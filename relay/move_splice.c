@@ -146,7 +146,7 @@ static bool turned_small(struct flow *flow, size_t moved)
 {
     if (!flow_is_adaptive(flow))
         return false;
-    flow->small_turns = moved < FLOW_SMALL_TURN ? flow->small_turns + 1 : 0;
+    flow->small_turns = moved < FLOW_SMALL_TURN ? (uint8_t)(flow->small_turns + 1) : 0;
     if (flow->small_turns < FLOW_SMALL_TURNS)
         return false;
     flow->small_turns = 0;
@@ -193,6 +193,7 @@ enum move_status move_splice_step(struct flow *flow, size_t budget)
         flow->facts.pipe_limit = true;
         return MOVE_SWITCH;
     }
+    endpoint_before_write(flow->sink);
     for (;;) {
         enum fill fill = fill_pipe(flow);
         if (fill == FILL_BROKEN)

@@ -23,47 +23,63 @@ enum move_status {
     MOVE_SINK_BROKEN,   /* errno */
 };
 
+/* What a short write left over. */
+struct flow_held {
+    size_t offset, size; /* still to be written: data[offset], size bytes */
+    uint8_t data[];
+};
+
+/* mmap: the window in use. */
+struct flow_window {
+    uint8_t *map;
+    size_t size;
+    uint64_t offset; /* in the file */
+};
+
+/* Two of these are most of what an idle connection costs: keep it small. */
 struct flow {
     struct loop *loop;
     struct endpoint *source, *sink;
-    struct relay_policy policy;
     struct relay_counters *counters;
     struct filter_chain *filters; /* NULL: none */
     struct pace *pace;            /* NULL: none */
-    bool shutdown_sink;
 
-    bool planned;
-    bool replan; /* plan again once nothing is held */
+    enum flow_end end : 8;
+    bool shutdown_sink : 1;
+    bool planned : 1;
+    bool replan : 1;       /* plan again once nothing is held */
+    bool source_ended : 1; /* said its last byte; some may be held still */
+    bool sink_waiting : 1; /* the last step stopped for the sink */
+    struct relay_policy policy;
     struct plan_facts facts;
     struct plan_choice choice;
-
-    bool source_ended; /* said its last byte; some may be held still */
-    bool sink_waiting; /* the last step stopped for the sink */
-    enum flow_end end;
     int error;
 
-    const uint8_t *head;
-    size_t head_size;
-    size_t head_taken; /* sent, or copied into held: the caller's memory isn't needed for these */
-    size_t head_sent;
-
     /* adaptive (auto, socket to socket) */
-    unsigned bulk_reads;  /* large reads in a row, while copying */
-    unsigned small_turns; /* small turns in a row, while splicing */
+    uint8_t bulk_reads;  /* large reads in a row, while copying */
+    uint8_t small_turns; /* small turns in a row, while splicing */
 
+    int8_t segment; /* the one in use, -1: none begun */
+    uint8_t segment_count;
+    struct flow_segment first;  /* most flows have one; */
+    struct flow_segment *later; /* the others, FLOW_SEGMENTS_MAX - 1 of them, NULL: there was no need yet */
+    uint64_t user_bytes, kernel_bytes, head_bytes;
+
+    uint32_t copy_room; /* copy: bytes to read next */
+    uint32_t head_size;
+    const uint8_t *head;
+    uint32_t head_taken; /* sent, or copied into held: the caller's memory isn't needed for these */
+    uint32_t head_sent;
+
+    /* NULL while there is no such thing */
     struct relay_pipe *pipe; /* splice: lent by the pool while bytes move */
-
-    size_t copy_room; /* copy: bytes to read next */
-    uint8_t *held;    /* what a short write left over, of held_offset + held_size bytes in all */
-    size_t held_offset, held_size;
-
-    uint8_t *map; /* mmap: the window in use */
-    size_t map_size;
-    uint64_t map_offset;
-
-    struct flow_report report;
-    int segment; /* index into report.segments, -1: none begun */
+    struct flow_held *held;  /* copy */
+    struct flow_window *window;
 };
+
+/* A flow in memory of the caller's, and its end without freeing that. */
+void flow_init(struct flow *flow, const struct flow_options *options);
+void flow_release(struct flow *flow);
 
 typedef enum move_status mover_step_fn(struct flow *flow, size_t budget);
 

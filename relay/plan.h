@@ -43,10 +43,10 @@ struct plan_input {
 };
 
 struct plan_choice {
-    bool refused; /* policy forbids what is possible: reset the connection; `reason` says why */
-    enum relay_mode mode;
-    enum relay_crypto source_crypto, sink_crypto;
-    enum relay_reason reason;
+    bool refused : 1; /* policy forbids what is possible: reset the connection; `reason` says why */
+    enum relay_mode mode : 7;
+    enum relay_crypto source_crypto : 4, sink_crypto : 4;
+    enum relay_reason reason : 8;
 };
 
 struct plan_choice plan_choose(const struct plan_input *input);

@@ -30,8 +30,9 @@ struct session_options {
     struct filter_chain *filters[2];    /* by direction; NULL: none. Borrowed, outlive the session */
     struct pace *paces[2];              /* by direction; NULL: as fast as it goes. Outlive the session */
     /* Once, when both directions are done, from the event loop, never before session_start returns. On a
-     * clean end both streams are shut down and the endpoints are open still (linger, then close). After a
-     * loss both endpoints have been reset and closed. The session may be freed within. */
+     * clean end both streams are shut down, but for the last one if it is plain: closing does that. The
+     * endpoints are open still (linger, then close). After a loss both endpoints have been reset and closed.
+     * The session may be freed within. */
     void (*on_end)(void *arg, const struct session_end *end);
     void *arg;
 };
@@ -52,4 +53,4 @@ uint64_t session_last_activity(const struct session *session);
  * takes for idleness. */
 void session_look(struct session *session);
 
-struct flow *session_flow(const struct session *session, enum session_direction direction);
+struct flow *session_flow(struct session *session, enum session_direction direction);

@@ -132,14 +132,10 @@ bool http_conn_read(struct http_conn *conn)
         return true; /* it was pipelined */
     while (conn->state == CONN_IDLE || conn->state == CONN_READING) {
         switch (read_some(conn)) {
-        case IO_OK: {
-            bool was_short = conn->buffered < HTTP_HEAD_MAX;
-            if (!parse(conn))
-                break;
-            if (was_short)
-                endpoint_read_short(conn->client); /* the answer is written next */
-            return true;
-        }
+        case IO_OK:
+            if (parse(conn))
+                return true;
+            break;
         case IO_AGAIN:
             rest(conn);
             return false;

@@ -356,7 +356,7 @@ static void test_no_descriptor_is_no_failure_of_the_server(void **state)
     dial_free(f.dial);
 
     taken = f.endpoint.fd; /* goes on holding the descriptor */
-    event_del(&f.endpoint.event);
+    poller_remove(f.loop->poller, &f.endpoint.entry);
     start(&f, 5000); /* and without one */
     run(&f);
     close(taken);

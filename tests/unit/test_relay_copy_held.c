@@ -62,7 +62,7 @@ static void little_of_a_socket_when_much_is_held(void **state)
     fr.rig.loop->held = elsewhere;
     run_until_stuck(&fr);
     assert_non_null(fr.flow->held);
-    assert_int_equal(fr.rig.loop->held, elsewhere + fr.flow->held_offset + fr.flow->held_size);
+    assert_int_equal(fr.rig.loop->held, elsewhere + fr.flow->held->offset + fr.flow->held->size);
     assert_in_range(fr.rig.loop->held - elsewhere, 1, FLOW_COPY_ROOM_MIN);
     flow_rig_carry(&fr, SIZE / 2, ALL, 64 << 10);
     assert_in_range(fr.rig.loop->held - elsewhere, 0, FLOW_COPY_ROOM_MIN);
