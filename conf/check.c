@@ -72,6 +72,7 @@ void check_conf(const struct conf *conf, struct conf_problems *problems)
     for (size_t i = 0; i < conf->backend_count; i++) {
         if (conf->backends[i].name != NULL) {
             check_backend(&conf->backends[i], problems);
+            check_outgoing(&conf->backends[i], problems);
         }
     }
     check_names(conf, problems);
@@ -85,5 +86,6 @@ void check_conf(const struct conf *conf, struct conf_problems *problems)
             check_listener(&conf->listeners[i], problems);
         }
     }
+    check_transparent(conf, problems);
     check_addresses(conf, problems);
 }

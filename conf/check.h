@@ -12,6 +12,9 @@ void check_tls(const struct conf_tls *tls, struct conf_problems *problems);
 /* owner: where its keys stand, "tls.main". */
 void check_tls_policy(const char *owner, const struct conf_tls_policy *policy,
                       struct conf_problems *problems);
+void check_listening(const struct conf_listener *listener, struct conf_problems *problems);
+void check_outgoing(const struct conf_backend *backend, struct conf_problems *problems);
+void check_transparent(const struct conf *conf, struct conf_problems *problems);
 void check_limits(const struct conf_listener *listener, struct conf_problems *problems);
 void check_listener(const struct conf_listener *listener, struct conf_problems *problems);
 void check_filters(const struct conf_listener *listener, struct conf_problems *problems);

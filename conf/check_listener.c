@@ -120,6 +120,7 @@ void check_listener(const struct conf_listener *listener, struct conf_problems *
     check_target(listener, problems);
     check_alpn_of_files(listener, problems);
     check_limits(listener, problems);
+    check_listening(listener, problems);
     bool one_target = (listener->proxy_place.line != 0) != (listener->files_place.line != 0);
     if (one_target && check_mode_of_target(listener, problems)) {
         check_mode_of_tls(listener, problems);

@@ -58,6 +58,22 @@ struct conf_timeouts { /* milliseconds, all finite and > 0 */
     uint32_t connect_ms, handshake_ms, header_ms, idle_ms, linger_ms, drain_ms;
 };
 
+/* Of a socket; what isn't given stays as the system has it. Line 0 where a key isn't given. */
+struct conf_keepalive {
+    uint32_t idle_ms, interval_ms;
+    unsigned count;
+};
+struct conf_tcp {
+    struct conf_keepalive keepalive;
+    bool has_keepalive;
+    uint32_t user_timeout;    /* milliseconds; 0: the system's */
+    char *congestion;         /* NULL: the system's */
+    unsigned fast_open_queue; /* of a listener; 0: none */
+    bool fast_open;           /* of a backend */
+    struct conf_place keepalive_place, user_timeout_place, congestion_place, fast_open_queue_place,
+        fast_open_place;
+};
+
 enum conf_ktls { CONF_KTLS_AUTO, CONF_KTLS_OFF, CONF_KTLS_REQUIRE };
 
 /* What one side of TLS is ready to speak. Places have line 0 where the key isn't given. */
@@ -124,6 +140,15 @@ struct conf_queue {
     unsigned size;
     uint32_t timeout_ms;
 };
+struct conf_outgoing {
+    struct conf_tcp tcp;
+    char *source; /* as conf_source_parse() takes it; NULL: the kernel chooses */
+    bool transparent;
+    struct conf_place source_place, transparent_place;
+};
+/* An address without a port, "127.0.0.2" or "::1"; port 0 in *address. false: it is none. */
+bool conf_source_parse(const char *text, struct conf_address *address) __attribute__((warn_unused_result));
+
 struct conf_backend {
     char *name;
     struct conf_place place;
@@ -132,6 +157,7 @@ struct conf_backend {
     enum conf_balance balance;
     uint32_t slow_start_ms; /* 0: none */
     struct conf_queue queue;
+    struct conf_outgoing outgoing;
     struct conf_place slow_start_place, queue_place; /* line 0 where the key isn't given */
     struct conf_resolve resolve;                     /* the global one where the backend says nothing */
     struct conf_place resolve_place;
@@ -166,6 +192,15 @@ struct conf_filter {
 uint64_t conf_filter_bytes(const struct conf_filter *filter);
 bool conf_filter_reads(const struct conf_filter *filter, enum conf_filter_direction direction);
 
+struct conf_listening {
+    struct conf_tcp tcp;
+    unsigned backlog;
+    char *unix_mode, *unix_user, *unix_group; /* NULL: as the process creates it */
+    struct conf_place unix_mode_place, unix_user_place, unix_group_place;
+};
+/* "0660" or "660". false: it is no mode. */
+bool conf_mode_parse(const char *text, unsigned *mode) __attribute__((warn_unused_result));
+
 /* 0: no limit. Line 0 where a key isn't given. */
 struct conf_limits {
     unsigned max_connections, max_connections_per_client; /* at a time */
@@ -195,6 +230,7 @@ struct conf_listener {
     struct conf_place tls_place, proxy_place, files_place, relay_place, require_zero_copy_place;
     struct conf_timeouts timeouts; /* the global ones where the listener says nothing */
     struct conf_limits limits;
+    struct conf_listening listening;
 };
 
 enum conf_log_to { CONF_LOG_OFF, CONF_LOG_STDERR, CONF_LOG_STDOUT, CONF_LOG_FILE };

@@ -139,6 +139,32 @@ static const struct schema_key backend_keys[] = {
         .place_offset = offsetof(struct conf_backend, resolve_place),
         .inherits_offset = offsetof(struct conf, resolve),
     },
+    {
+        .name = "source",
+        .type = SCHEMA_STRING,
+        .help = "The address of this host to connect from; without it the kernel chooses",
+        .example = "\"127.0.0.2\"",
+        .offset = offsetof(struct conf_backend, outgoing.source),
+        .place_offset = offsetof(struct conf_backend, outgoing.source_place),
+    },
+    {
+        .name = "transparent",
+        .type = SCHEMA_BOOLEAN,
+        .help = "Connects from the client's own address. Needs the capability net_admin, and a network that "
+                "leads the servers' answers back here",
+        .example = "true",
+        .fallback = "false",
+        .offset = offsetof(struct conf_backend, outgoing.transparent),
+        .place_offset = offsetof(struct conf_backend, outgoing.transparent_place),
+    },
+    {
+        .name = "tcp",
+        .type = SCHEMA_GROUP,
+        .help = "Settings of the sockets to its servers",
+        .example = "{ keepalive = { idle = \"60s\"; }; user_timeout = \"30s\"; }",
+        .section = &schema_backend_tcp,
+        .offset = offsetof(struct conf_backend, outgoing.tcp),
+    },
 };
 const struct schema_section schema_backend = {
     SECTION_KEYS(backend_keys),

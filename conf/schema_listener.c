@@ -92,6 +92,50 @@ static const struct schema_key listener_keys[] = {
         .section = &schema_limits,
         .offset = offsetof(struct conf_listener, limits),
     },
+    {
+        .name = "backlog",
+        .type = SCHEMA_INTEGER,
+        .help = "How many connections may wait to be accepted, for each worker; net.core.somaxconn caps it",
+        .example = "1024",
+        .fallback = "4096",
+        .min = 1,
+        .max = 65535,
+        .offset = offsetof(struct conf_listener, listening.backlog),
+    },
+    {
+        .name = "unix_mode",
+        .type = SCHEMA_STRING,
+        .help =
+            "Who may connect to a UNIX socket: the file's mode, in octal digits. Without it: as the umask "
+            "says",
+        .example = "\"0660\"",
+        .offset = offsetof(struct conf_listener, listening.unix_mode),
+        .place_offset = offsetof(struct conf_listener, listening.unix_mode_place),
+    },
+    {
+        .name = "unix_user",
+        .type = SCHEMA_STRING,
+        .help = "Whom a UNIX socket's file belongs to",
+        .example = "\"www-data\"",
+        .offset = offsetof(struct conf_listener, listening.unix_user),
+        .place_offset = offsetof(struct conf_listener, listening.unix_user_place),
+    },
+    {
+        .name = "unix_group",
+        .type = SCHEMA_STRING,
+        .help = "The group of a UNIX socket's file",
+        .example = "\"www-data\"",
+        .offset = offsetof(struct conf_listener, listening.unix_group),
+        .place_offset = offsetof(struct conf_listener, listening.unix_group_place),
+    },
+    {
+        .name = "tcp",
+        .type = SCHEMA_GROUP,
+        .help = "Settings of the sockets to its clients",
+        .example = "{ keepalive = { idle = \"60s\"; }; user_timeout = \"30s\"; }",
+        .section = &schema_listener_tcp,
+        .offset = offsetof(struct conf_listener, listening.tcp),
+    },
 };
 const struct schema_section schema_listener = {
     SECTION_KEYS(listener_keys),

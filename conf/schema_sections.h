@@ -12,11 +12,12 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SECTION_KEYS(array) .keys = (array), .count = COUNT(array)
 
-extern const struct schema_section schema_tls;      /* struct conf_tls */
-extern const struct schema_section schema_backend;  /* struct conf_backend */
-extern const struct schema_section schema_files;    /* struct conf_files */
-extern const struct schema_section schema_listener; /* struct conf_listener */
-extern const struct schema_section schema_limits;   /* struct conf_limits */
-extern const struct schema_section schema_resolve;  /* struct conf_resolve */
-extern const struct schema_section schema_timeouts; /* struct conf_timeouts */
-extern const struct schema_section schema_filter;   /* struct conf_filter */
+extern const struct schema_section schema_tls;                              /* struct conf_tls */
+extern const struct schema_section schema_backend;                          /* struct conf_backend */
+extern const struct schema_section schema_files;                            /* struct conf_files */
+extern const struct schema_section schema_listener;                         /* struct conf_listener */
+extern const struct schema_section schema_limits;                           /* struct conf_limits */
+extern const struct schema_section schema_resolve;                          /* struct conf_resolve */
+extern const struct schema_section schema_listener_tcp, schema_backend_tcp; /* struct conf_tcp */
+extern const struct schema_section schema_timeouts;                         /* struct conf_timeouts */
+extern const struct schema_section schema_filter;                           /* struct conf_filter */

@@ -31,7 +31,8 @@ int backend_init(struct backend *backend, const struct conf_backend *conf, struc
     *backend = (struct backend){
         .name = conf->name,
         .balancing = {.balance = conf->balance, .slow_start_ms = conf->slow_start_ms, .panic = true},
-        .queue = conf->queue};
+        .queue = conf->queue,
+        .outgoing = &conf->outgoing};
     pthread_mutex_init(&backend->lock, NULL);
     backend->shared = backend_shared_get(registry, conf->name);
     backend->names = backend_names_new(conf, resolver);

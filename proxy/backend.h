@@ -27,8 +27,9 @@ struct backend {
     const char *name; /* borrowed from the conf */
     struct balancer_options balancing;
     struct conf_queue queue;
-    struct backend_shared *shared; /* a reference: what all generations know of it */
-    struct backend_names *names;   /* where its sets come from */
+    const struct conf_outgoing *outgoing; /* borrowed from the conf; NULL: nothing is asked of its sockets */
+    struct backend_shared *shared;        /* a reference: what all generations know of it */
+    struct backend_names *names;          /* where its sets come from */
     pthread_mutex_t lock;
     struct server_set *newest;  /* a reference; under the lock */
     _Atomic uint64_t published; /* counts the sets; changed under the lock */

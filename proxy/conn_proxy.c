@@ -2,6 +2,7 @@
  * Refuses to know how bytes move, and which server is next. */
 #include <assert.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "proxy/conn_internal.h"
 #include "proxy/dial.h"
@@ -130,6 +131,30 @@ static void on_dial_end(void *arg, const struct dial_end *end)
     start_session(conn);
 }
 
+/* As it is known by now: from its PROXY header where it had one. */
+static void on_client_address_wanted(void *arg, struct sockaddr_storage *address)
+{
+    const struct conn *conn = arg;
+    struct conf_address client;
+    const char *problem;
+
+    if (!conf_address_parse(conn->peer, &client, &problem))
+        return; /* a UNIX socket's: of no family that could be connected from */
+    *address = client.addr;
+    conf_address_clear(&client);
+}
+
+/* Splicing would wait for a connection that waits for it (before Linux 6.5), so early bytes are copied. */
+static bool on_may_be_early(void *arg)
+{
+    const struct conn *conn = arg;
+    const struct relay_policy *policy = &conn->listener->policy;
+    int waiting = 0;
+
+    return (policy->force == RELAY_AUTO || policy->force == RELAY_FORCE_COPY) && !policy->require_zero_copy &&
+           ioctl(conn->client.fd, FIONREAD, &waiting) == 0 && waiting > 0;
+}
+
 void conn_start_dial(struct conn *conn)
 {
     const struct dial_options options = {
@@ -141,6 +166,8 @@ void conn_start_dial(struct conn *conn)
         .client_hash = balancer_hash_client(conn->peer),
         .timeout_ms = conn->listener->timeouts.connect_ms,
         .server = &conn->server,
+        .client_address = on_client_address_wanted,
+        .may_be_early = on_may_be_early,
         .free_descriptor = on_descriptor_wanted,
         .on_end = on_dial_end,
         .arg = conn,

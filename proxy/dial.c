@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/tcp_options.h"
 #include "relay/timer.h"
 
 /* A UNIX server whose backlog is full says EAGAIN at once instead of letting us wait: asked again this often.
@@ -34,6 +35,7 @@ struct dial {
     struct loop_timer timer;
     struct loop_task report, burial;
     enum dial_status status;
+    const char *refused; /* which setting of our socket the kernel didn't take, in the last try */
     char detail[160];
     size_t tried_count;
     struct backend_server *tried[DIAL_TRIES_MAX]; /* references */
@@ -140,6 +142,25 @@ static void on_server_ready(void *arg)
     }
 }
 
+/* What the configuration asks of a socket to a server. */
+static int apply_options(struct dial *dial, int fd, int family)
+{
+    const struct conf_outgoing *outgoing = dial->options.backend->outgoing;
+    struct sockaddr_storage client = {.ss_family = AF_UNSPEC};
+    bool early;
+
+    dial->refused = NULL;
+    if (outgoing == NULL || family == AF_UNIX)
+        return 0;
+    if (outgoing->transparent)
+        dial->options.client_address(dial->options.arg, &client);
+    early = outgoing->tcp.fast_open && dial->options.may_be_early(dial->options.arg);
+    if (tcp_options_apply_outgoing(fd, family, outgoing, &client, early, &dial->refused) == -1)
+        return -1;
+    dial->refused = NULL;
+    return 0;
+}
+
 enum connect_outcome { CONNECT_STARTED, CONNECT_DONE, CONNECT_BUSY, CONNECT_FAILED, CONNECT_NO_RESOURCE };
 
 /* A UNIX socket is connected at once and told so by no edge. */
@@ -158,7 +179,9 @@ static enum connect_outcome connect_once(struct dial *dial)
 
     if (fd == -1)
         return is_shortage(errno) ? CONNECT_NO_RESOURCE : CONNECT_FAILED;
-    if (connect(fd, (const struct sockaddr *)&address->addr, address->length) == -1) {
+    if (apply_options(dial, fd, address->addr.ss_family) == -1) {
+        outcome = CONNECT_FAILED;
+    } else if (connect(fd, (const struct sockaddr *)&address->addr, address->length) == -1) {
         if (errno == EINPROGRESS)
             outcome = CONNECT_STARTED;
         else if (errno == EAGAIN && address->addr.ss_family == AF_UNIX)
@@ -278,6 +301,11 @@ static bool choose_next(struct dial *dial)
     return true;
 }
 
+static void note_refusal(struct dial *dial, const char *why)
+{
+    snprintf(dial->detail, sizeof(dial->detail), "%s: %s: %s", dial->current->name, dial->refused, why);
+}
+
 static void dial_next(struct dial *dial)
 {
     int error;
@@ -285,10 +313,13 @@ static void dial_next(struct dial *dial)
     while (choose_next(dial)) {
         if (dial_current(dial))
             return;
-        /* No local port left for this destination is not the server's failure; another may still do. */
+        /* No local port left for this destination, or a setting of ours that the kernel doesn't take, is not
+         * the server's failure; another may still do. */
         error = errno;
         note_failure(dial, strerror(error));
-        if (error != EADDRNOTAVAIL)
+        if (dial->refused != NULL)
+            note_refusal(dial, strerror(error));
+        else if (error != EADDRNOTAVAIL)
             backend_server_failed(dial->current, loop_now_ms());
     }
 }

@@ -37,6 +37,11 @@ struct dial_options {
     uint64_t client_hash;    /* balancer_hash_client() */
     uint32_t timeout_ms;     /* for connecting; the time in the queue is apart */
     struct endpoint *server; /* borrowed: opened by the dial, the owner's once CONNECTED, else closed */
+    /* Asked where the backend is `transparent`: the address to be. */
+    void (*client_address)(void *arg, struct sockaddr_storage *address);
+    /* Asked where the backend has fast_open: whether the client's first bytes are there and will be sent by
+     * send(), as only that carries them in the SYN. */
+    bool (*may_be_early)(void *arg);
     /* Asked when there is no descriptor left: true, one was made free. */
     bool (*free_descriptor)(void *arg);
     /* Once, from the event loop, never before dial_start() returns. */

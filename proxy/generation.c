@@ -11,6 +11,7 @@
 #include "proxy/filters/filter_set.h"
 #include "proxy/http/files.h"
 #include "proxy/limits.h"
+#include "proxy/tcp_options.h"
 #include "proxy/tls_settings.h"
 #include "relay/tls_conn.h"
 
@@ -156,6 +157,25 @@ static bool build_backends(struct generation *generation, const struct generatio
     return true;
 }
 
+/* --- Sockets --- */
+
+/* Whether this host lets them be as they are wanted; told before anything is opened. */
+static bool try_sockets(const struct conf *conf, struct conf_problems *problems)
+{
+    bool good = true;
+    char key[160];
+
+    for (size_t i = 0; i < conf->listener_count; i++) {
+        snprintf(key, sizeof(key), "listeners.%s", conf->listeners[i].name);
+        good = tcp_options_try_listening(&conf->listeners[i].listening, key, problems) && good;
+    }
+    for (size_t i = 0; i < conf->backend_count; i++) {
+        snprintf(key, sizeof(key), "backends.%s", conf->backends[i].name);
+        good = tcp_options_try_outgoing(&conf->backends[i].outgoing, key, problems) && good;
+    }
+    return good;
+}
+
 /* --- Targets --- */
 
 static struct generation_target *backend_target(const struct generation *generation,
@@ -219,6 +239,7 @@ static void build_listener(struct generation *generation, const struct conf_list
     listener->timeouts = conf->timeouts;
     listener->filters = generation->filters[conf - whole->listeners];
     limits_build(&conf->limits, listener);
+    listener->listening = &conf->listening;
     if (conf->tls != NULL) {
         listener->certs = generation->stores[2 * (size_t)(conf->tls - whole->tls) + store_kind_of(conf)];
         listener->ktls = conf->tls->ktls;
@@ -321,6 +342,8 @@ struct generation *generation_new(const struct generation_options *options, stru
     /* Certificates and directories together: all problems at once. */
     good = build_stores(generation, options, problems);
     good = build_files(generation, problems) && good;
+    if (options->require_ktls)
+        good = try_sockets(generation->conf, problems) && good;
     good = build_filters(generation, options, problems) && good;
     if (good && build_backends(generation, options, problems) &&
         build_targets(generation, options, problems) && build_listeners(generation, options, problems))

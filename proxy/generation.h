@@ -41,7 +41,8 @@ struct generation_listener {
     const char *name; /* as configured, or GENERATION_ADMIN */
     bool is_admin;
     const struct generation_target *target;
-    const struct conf_address *wanted; /* as configured */
+    const struct conf_address *wanted;      /* as configured */
+    const struct conf_listening *listening; /* NULL: admin's */
     char
         address[GENERATION_ADDRESS_MAX]; /* as bound: the real port; set before the generation is published */
     struct relay_policy policy;
@@ -79,7 +80,8 @@ struct generation_options {
     const struct http_handler *admin; /* NULL: checking only */
     unsigned file_uid, file_gid;      /* whom files that it creates are given to (captures); -1: stay */
     struct conf_problems *warnings;   /* what loads and should be known all the same; NULL: not told */
-    bool require_ktls;                /* hold ktls = "require" against this kernel (not for `check`) */
+    bool require_ktls;                /* hold ktls = "require" against this kernel (not for `check`),
+ and the settings of sockets */
 };
 
 /* NULL: problems says why, FILE:LINE and key included (a certificate that can't be read ...). */

@@ -7,13 +7,16 @@
 #include <sys/queue.h>
 
 #include "proxy/address.h"
+#include "proxy/errlog.h"
 #include "proxy/listen_socket.h"
+#include "proxy/tcp_options.h"
 
 struct entry {
     TAILQ_ENTRY(entry) link;
     char *name;
     struct conf_address wanted; /* text isn't kept */
     bool single, fresh, kept;
+    const struct conf_listening *listening; /* by the last prepare, until its commit */
     struct listen_socket socket;
     char text[128];
 };
@@ -110,8 +113,8 @@ static struct entry *open_entry(struct listen_set *set, const struct listen_want
     if (entry != NULL)
         entry->name = strdup(want->name);
     if (entry == NULL || entry->name == NULL ||
-        listen_socket_open(&entry->socket, want->address, want->single ? 1 : set->worker_count, problem,
-                           sizeof(problem)) == -1) {
+        listen_socket_open(&entry->socket, want->address, want->listening,
+                           want->single ? 1 : set->worker_count, problem, sizeof(problem)) == -1) {
         conf_problem_add(problems, want->address->place, want->key, "%s", problem);
         if (entry != NULL)
             free(entry->name);
@@ -143,8 +146,10 @@ bool listen_set_prepare(struct listen_set *set, const struct listen_want *wants,
         found[i] = find(set, &wants[i]);
         if (found[i] == NULL)
             found[i] = open_entry(set, &wants[i], problems);
-        if (found[i] != NULL)
+        if (found[i] != NULL) {
             found[i]->kept = true;
+            found[i]->listening = wants[i].listening;
+        }
         good = good && found[i] != NULL;
     }
     if (!good) {
@@ -158,13 +163,30 @@ bool listen_set_prepare(struct listen_set *set, const struct listen_want *wants,
     return true;
 }
 
+/* The settings of a descriptor that stays can't be tried before: what the kernel refuses is told. */
+static void apply_settings(struct entry *entry)
+{
+    char problem[512];
+
+    if (!entry->fresh &&
+        listen_socket_apply(&entry->socket, entry->listening, problem, sizeof(problem)) == -1)
+        errlog("listener %s: %s", entry->name, problem);
+    if (entry->listening != NULL && entry->listening->tcp.fast_open_queue != 0 &&
+        tcp_options_fast_open_problem(true) != NULL)
+        errlog("listener %s: tcp.fast_open %s", entry->name, tcp_options_fast_open_problem(true));
+}
+
 void listen_set_commit(struct listen_set *set)
 {
     struct entry *entry;
 
     close_where(set, is_unwanted);
     TAILQ_FOREACH(entry, &set->entries, link)
-    entry->fresh = false;
+    {
+        apply_settings(entry);
+        entry->fresh = false;
+        entry->listening = NULL;
+    }
 }
 
 void listen_set_abort(struct listen_set *set)

@@ -14,10 +14,11 @@ struct listen_set;
 #define LISTEN_BACKLOG 4096 /* net.core.somaxconn caps it */
 
 struct listen_want {
-    const char *name;                   /* two listeners that ask for port 0 are told apart by it */
-    const char *key;                    /* for problems, "listeners.web.address" */
-    const struct conf_address *address; /* borrowed for the call */
-    bool single;                        /* one socket, for worker 0 */
+    const char *name;                       /* two listeners that ask for port 0 are told apart by it */
+    const char *key;                        /* for problems, "listeners.web.address" */
+    const struct conf_address *address;     /* borrowed for the call */
+    const struct conf_listening *listening; /* borrowed until commit or abort; NULL: nothing is asked */
+    bool single;                            /* one socket, for worker 0 */
 };
 
 /* NULL: out of memory. */

@@ -2,8 +2,10 @@
 #include "proxy/listen_socket.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 #include "proxy/listen_set.h"
+#include "proxy/tcp_options.h"
 
 static void explain(char *problem, size_t size, const struct conf_address *address, const char *what,
                     int error)
@@ -31,6 +34,11 @@ static void explain(char *problem, size_t size, const struct conf_address *addre
 static int set_option(int fd, int level, int name, int value)
 {
     return setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+static int backlog_of(const struct conf_listening *listening)
+{
+    return listening != NULL ? (int)listening->backlog : LISTEN_BACKLOG;
 }
 
 /* --- TCP --- */
@@ -79,8 +87,9 @@ static void use_ipv4(struct listen_socket *socket)
     socket->bound_length = sizeof(in);
 }
 
-static int open_group(struct listen_socket *socket, const struct conf_address *address, size_t count,
-                      char *problem, size_t problem_size)
+static int open_group(struct listen_socket *socket, const struct conf_address *address,
+                      const struct conf_listening *listening, size_t count, char *problem,
+                      size_t problem_size)
 {
     int fd = open_tcp(&socket->bound, socket->bound_length, address->dual_stack, false);
 
@@ -99,8 +108,10 @@ static int open_group(struct listen_socket *socket, const struct conf_address *a
             goto failed_bind;
         socket->fds[socket->count++] = fd;
     }
+    if (listening != NULL && listen_socket_apply(socket, listening, problem, problem_size) == -1)
+        return -1;
     for (size_t i = 0; i < socket->count; i++)
-        if (listen(socket->fds[i], LISTEN_BACKLOG) == -1) {
+        if (listen(socket->fds[i], backlog_of(listening)) == -1) {
             explain(problem, problem_size, address, "listen on", errno);
             return -1;
         }
@@ -135,10 +146,10 @@ static bool is_stale(const struct sockaddr_storage *address, socklen_t length)
     return stale;
 }
 
-static int open_unix(struct listen_socket *listening, const struct conf_address *address, char *problem,
-                     size_t problem_size)
+static int open_unix(struct listen_socket *unix_socket, const struct conf_address *address,
+                     const struct conf_listening *listening, char *problem, size_t problem_size)
 {
-    const struct sockaddr *bound = (const struct sockaddr *)&listening->bound;
+    const struct sockaddr *bound = (const struct sockaddr *)&unix_socket->bound;
     struct stat status;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -146,27 +157,102 @@ static int open_unix(struct listen_socket *listening, const struct conf_address 
         explain(problem, problem_size, address, "open", errno);
         return -1;
     }
-    if (bind(fd, bound, listening->bound_length) == -1 &&
-        (errno != EADDRINUSE || !is_stale(&listening->bound, listening->bound_length) ||
-         unlink(unix_path(&listening->bound)) == -1 || bind(fd, bound, listening->bound_length) == -1)) {
+    if (bind(fd, bound, unix_socket->bound_length) == -1 &&
+        (errno != EADDRINUSE || !is_stale(&unix_socket->bound, unix_socket->bound_length) ||
+         unlink(unix_path(&unix_socket->bound)) == -1 || bind(fd, bound, unix_socket->bound_length) == -1)) {
         explain(problem, problem_size, address, "bind to", errno);
         close(fd);
         return -1;
     }
-    listening->fds[listening->count++] = fd;
-    if (stat(unix_path(&listening->bound), &status) == 0) {
-        listening->device = status.st_dev;
-        listening->inode = status.st_ino;
+    unix_socket->fds[unix_socket->count++] = fd;
+    if (stat(unix_path(&unix_socket->bound), &status) == 0) {
+        unix_socket->device = status.st_dev;
+        unix_socket->inode = status.st_ino;
     }
-    if (listen(fd, LISTEN_BACKLOG) == -1) {
+    /* Before it listens: nobody can come in through a file that is too open still. */
+    if (listening != NULL && listen_socket_apply(unix_socket, listening, problem, problem_size) == -1)
+        return -1;
+    if (listen(fd, backlog_of(listening)) == -1) {
         explain(problem, problem_size, address, "listen on", errno);
         return -1;
     }
     return 0;
 }
 
-int listen_socket_open(struct listen_socket *socket, const struct conf_address *address, size_t count,
-                       char *problem, size_t problem_size)
+static int find_user(const char *name, uid_t *uid)
+{
+    const struct passwd *found = getpwnam(name);
+
+    if (found != NULL)
+        *uid = found->pw_uid;
+    return found != NULL ? 0 : -1;
+}
+
+static int find_group(const char *name, gid_t *gid)
+{
+    const struct group *found = getgrnam(name);
+
+    if (found != NULL)
+        *gid = found->gr_gid;
+    return found != NULL ? 0 : -1;
+}
+
+/* Whom the file belongs to first: chown() may take bits of the mode away. */
+static int apply_owner(const struct listen_socket *socket, const struct conf_listening *listening,
+                       char *problem, size_t size)
+{
+    const char *path = unix_path(&socket->bound);
+    uid_t uid = (uid_t)-1;
+    gid_t gid = (gid_t)-1;
+    unsigned mode = 0;
+
+    if (listening->unix_user != NULL && find_user(listening->unix_user, &uid) == -1) {
+        snprintf(problem, size, "unix_user: there is no user \"%s\"", listening->unix_user);
+        return -1;
+    }
+    if (listening->unix_group != NULL && find_group(listening->unix_group, &gid) == -1) {
+        snprintf(problem, size, "unix_group: there is no group \"%s\"", listening->unix_group);
+        return -1;
+    }
+    if ((uid != (uid_t)-1 || gid != (gid_t)-1) && chown(path, uid, gid) == -1) {
+        snprintf(problem, size, "unix_user, unix_group: can't give %s away: %s%s", path, strerror(errno),
+                 errno == EPERM ? ": only root can, or a member of the group" : "");
+        return -1;
+    }
+    if (listening->unix_mode != NULL && conf_mode_parse(listening->unix_mode, &mode) &&
+        chmod(path, mode) == -1) {
+        snprintf(problem, size, "unix_mode: %s: %s", path, strerror(errno));
+        return -1;
+    }
+    return 0;
+}
+
+int listen_socket_apply(const struct listen_socket *socket, const struct conf_listening *listening,
+                        char *problem, size_t problem_size)
+{
+    static const struct conf_tcp nothing;
+    const char *refused;
+    int state = 0;
+    socklen_t length = sizeof(state);
+
+    if (socket->bound.ss_family == AF_UNIX)
+        return listening != NULL ? apply_owner(socket, listening, problem, problem_size) : 0;
+    for (size_t i = 0; i < socket->count; i++) {
+        if (tcp_options_apply_listening(socket->fds[i], listening != NULL ? &listening->tcp : &nothing,
+                                        &refused) == -1) {
+            snprintf(problem, problem_size, "%s: the kernel refuses it: %s", refused, strerror(errno));
+            return -1;
+        }
+        /* A new backlog for one that listens already. */
+        if (getsockopt(socket->fds[i], SOL_SOCKET, SO_ACCEPTCONN, &state, &length) == 0 && state != 0)
+            (void)listen(socket->fds[i], backlog_of(listening));
+    }
+    return 0;
+}
+
+int listen_socket_open(struct listen_socket *socket, const struct conf_address *address,
+                       const struct conf_listening *listening, size_t count, char *problem,
+                       size_t problem_size)
 {
     int result;
 
@@ -177,9 +263,9 @@ int listen_socket_open(struct listen_socket *socket, const struct conf_address *
         return -1;
     }
     if (address->addr.ss_family == AF_UNIX)
-        result = open_unix(socket, address, problem, problem_size);
+        result = open_unix(socket, address, listening, problem, problem_size);
     else
-        result = open_group(socket, address, count, problem, problem_size);
+        result = open_group(socket, address, listening, count, problem, problem_size);
     if (result == -1)
         listen_socket_close(socket);
     return result;

@@ -17,8 +17,14 @@ struct listen_socket {
 };
 
 /* Opens `count` sockets in one REUSEPORT group (UNIX: one, whatever count says), bound and listening,
- * close-on-exec and non-blocking. 0, or -1 and *problem says why, with the remedy where one is known. */
-int listen_socket_open(struct listen_socket *socket, const struct conf_address *address, size_t count,
-                       char *problem, size_t problem_size) __attribute__((warn_unused_result));
+ * close-on-exec and non-blocking, as `listening` asks. 0, or -1 and *problem says why, with the remedy where
+ * one is known. */
+int listen_socket_open(struct listen_socket *socket, const struct conf_address *address,
+                       const struct conf_listening *listening, size_t count, char *problem,
+                       size_t problem_size) __attribute__((warn_unused_result));
+/* What the configuration asks of them (NULL: nothing), also of those that are open already: what isn't asked
+ * for any more becomes the system's. 0, or -1 and *problem says what the kernel refused. */
+int listen_socket_apply(const struct listen_socket *socket, const struct conf_listening *listening,
+                        char *problem, size_t problem_size) __attribute__((warn_unused_result));
 /* Closes them; a UNIX socket's file is unlinked if it is still the one that was made here. */
 void listen_socket_close(struct listen_socket *socket);

@@ -11,6 +11,7 @@
 #include "proxy/admin/admin.h"
 #include "proxy/errlog.h"
 #include "proxy/server_internal.h"
+#include "proxy/tcp_options.h"
 
 /* --- All workers at once --- */
 
@@ -82,8 +83,11 @@ static bool prepare_listening(struct server *server, const struct generation *ge
             snprintf(keys[count], sizeof(keys[count]), "admin.listen");
         else
             snprintf(keys[count], sizeof(keys[count]), "listeners.%s.address", listener->name);
-        wants[count] = (struct listen_want){
-            .name = listener->name, .key = keys[count], .address = listener->wanted, .single = is_admin};
+        wants[count] = (struct listen_want){.name = listener->name,
+                                            .key = keys[count],
+                                            .address = listener->wanted,
+                                            .listening = listener->listening,
+                                            .single = is_admin};
         count++;
     }
     good = good && listen_set_prepare(server->listening, wants, count, problems);
@@ -250,6 +254,10 @@ void server_change_commit(struct server *server, struct server_change *change)
     if (old != NULL)
         server_announce(server, false);
     listen_set_commit(server->listening);
+    for (size_t i = 0; i < conf->backend_count && tcp_options_fast_open_problem(false) != NULL; i++)
+        if (conf->backends[i].outgoing.tcp.fast_open)
+            errlog("backend %s: tcp.fast_open %s", conf->backends[i].name,
+                   tcp_options_fast_open_problem(false));
     free_change(server, change);
     if (old != NULL)
         generation_retire(old);

@@ -14,6 +14,17 @@
     "connection_rate = 1; connection_burst = 1; client_prefix_v4 = 1; client_prefix_v6 = 1; max_clients = " \
     "1024; "                                                                                                \
     "bandwidth = { to_client = 1024; to_server = 1024; burst = 4096; }; }; };\n"
+#define TCP                                                                                              \
+    "keepalive = { idle = \"1s\"; interval = \"1s\"; count = 1; }; user_timeout = \"1s\"; congestion = " \
+    "\"c\"; "
+#define SOCKETS                                                                                        \
+    "sockets = { address = \"unix:/x\"; proxy = \"b\"; backlog = 1; unix_mode = \"600\"; unix_user = " \
+    "\"u\"; "                                                                                          \
+    "unix_group = \"g\"; }; options = { address = \":0\"; proxy = \"b\"; tcp = { " TCP                 \
+    "fast_open = 1; }; };\n"
+#define OUTGOING                                                                                        \
+    "outgoing = { servers = ( \"[::1]:1\" ); source = \"::1\"; tcp = { " TCP "fast_open = true; }; }; " \
+    "transparent = { servers = ( \"[::1]:1\" ); transparent = true; }; "
 static const char everything[] =
     "workers = 1; user = \"a\"; group = \"b\"; capabilities = [ \"net_admin\" ]; pipe_size = 65536;\n"
     "log = { access = \"off\"; format = \"json\"; }; admin = { listen = \":0\"; };\n"
@@ -28,7 +39,8 @@ static const char everything[] =
     "\"1.2\"; "
     "max_version = \"1.3\"; suites = [ \"TLS_AES_128_GCM_SHA256\", \"ECDHE-RSA-AES128-GCM-SHA256\" ]; "
     "groups = [ \"P-256\" ]; alpn = [ \"http/1.1\" ]; }; };\n"
-    "backends = { b = { servers = ( { address = \"127.0.0.1:1\"; weight = 1; max_connections = 1; backup = "
+    "backends = { " OUTGOING
+    "b = { servers = ( { address = \"127.0.0.1:1\"; weight = 1; max_connections = 1; backup = "
     "false; "
     "} ); balance = \"least_conn\"; slow_start = \"1s\"; queue = { size = 1; timeout = \"1s\"; }; "
     "resolve = { servers = [ \"127.0.0.1\" ]; timeout = \"1s\"; interval_min = \"1s\"; interval_max = "
@@ -43,7 +55,7 @@ static const char everything[] =
     "files = "
     "\"f\"; relay = \"sendfile\"; require_zero_copy = true; timeouts = { connect = \"1s\"; handshake = "
     "\"1s\"; header "
-    "= \"1s\"; idle = \"1s\"; linger = \"1s\"; drain = \"1s\"; }; };\n" LIMITED "};\n";
+    "= \"1s\"; idle = \"1s\"; linger = \"1s\"; drain = \"1s\"; }; };\n" LIMITED SOCKETS "};\n";
 
 typedef void visit(const struct schema_key *key, const char *path, void *context);
 
@@ -222,7 +234,9 @@ static void test_inner_examples_load(void **state)
                  "backends = { app = { servers = ( \"127.0.0.1:1\" ); }; }; files = { media = { root = "
                  "\"/\"; }; };"
                  "listeners = { l = { %s %s %s = %s; }; };",
-                 strcmp(key->name, "address") != 0 ? "address = \":0\";" : "",
+                 strcmp(key->name, "address") == 0     ? ""
+                 : strncmp(key->name, "unix_", 5) == 0 ? "address = \"unix:/x\";"
+                                                       : "address = \":0\";",
                  target ? "" : "proxy = \"app\";", key->name, key->example);
         conf_free(fixture_good(text, "/"));
     }

@@ -26,16 +26,17 @@ class Backend:
             port = self.listener.getsockname()[1]
             self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.listener.listen(512)
-        self.results, self.errors, self.sockets = [], [], []
+        self.results, self.errors, self.sockets, self.peers = [], [], [], []
         self.thread = threading.Thread(target=self._accept, daemon=True)
         self.thread.start()
 
     def _accept(self):
         while True:
             try:
-                sock, _ = self.listener.accept()
+                sock, peer = self.listener.accept()
             except OSError:
                 return
+            self.peers.append(peer[0] if peer else None)
             sock.settimeout(env.seconds(20))
             self.sockets.append(sock)
             slot = len(self.results)
