@@ -239,7 +239,8 @@ enum conf_log_format { CONF_LOG_JSON };
 struct conf {
     char *file;       /* as given to conf_load; NULL: from text without a name */
     unsigned workers; /* 0: one per CPU */
-    struct conf_place workers_place, pipe_size_place;
+    unsigned disk_threads;
+    struct conf_place workers_place, disk_threads_place, pipe_size_place;
     char *user, *group; /* NULL: stay */
     struct conf_place user_place, group_place;
     char **capabilities; /* kept after the change of user, "net_bind_service" by default */
@@ -279,6 +280,6 @@ struct conf *conf_load_text(const char *text, const char *name, const char *dire
                             struct conf_problems *problems);
 void conf_free(struct conf *conf);
 
-/* Keys that a reload can't change (workers, user, group, capabilities, pipe_size): each that differs is added
- * to problems. true: none does. */
+/* Keys that a reload can't change (workers, disk_threads, user, group, capabilities, pipe_size): each that
+ * differs is added to problems. true: none does. */
 bool conf_reloadable(const struct conf *old, const struct conf *fresh, struct conf_problems *problems);

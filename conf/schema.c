@@ -114,6 +114,20 @@ static const struct schema_key root_keys[] = {
         .place_offset = offsetof(struct conf, capabilities_place),
     },
     {
+        .name = "disk_threads",
+        .type = SCHEMA_INTEGER,
+        .help =
+            "Threads that wait for disks in the workers' stead: for opening files, and for pages that are "
+            "not in memory",
+        .example = "16",
+        .fallback = "8",
+        .fixed = true,
+        .min = 1,
+        .max = 256,
+        .offset = offsetof(struct conf, disk_threads),
+        .place_offset = offsetof(struct conf, disk_threads_place),
+    },
+    {
         .name = "pipe_size",
         .type = SCHEMA_SIZE,
         .help = "The capacity asked of each splice pipe; the kernel may grant an unprivileged process less",

@@ -192,6 +192,7 @@ static void start_http(struct conn *conn)
         .client = &conn->client,
         .handler = conn->target->handler,
         .open_files = worker_open_files(conn->worker),
+        .disk = worker_disk(conn->worker),
         .policy = conn->listener->policy,
         .counters = {&conn->stats->directions[0], &conn->stats->directions[1]},
         .header_ms = conn->listener->timeouts.header_ms,

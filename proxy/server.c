@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "certs/tickets.h"
+#include "proxy/disk.h"
 #include "proxy/errlog.h"
 #include "proxy/mailbox.h"
 #include "proxy/names/resolver.h"
@@ -107,13 +108,18 @@ static int make_parts(struct server *server, const struct conf *conf)
     server->tickets = ticket_keys_new();
     server->listening = listen_set_new(server->worker_count);
     server->log = log_new(0);
+    server->disk = disk_new();
+    server->disk_threads = conf->disk_threads;
     if (server->workers == NULL || server->mailbox == NULL || server->housekeeping == NULL ||
         server->registry == NULL || server->backends == NULL || server->resolver == NULL ||
-        server->tickets == NULL || server->listening == NULL || server->log == NULL)
+        server->tickets == NULL || server->listening == NULL || server->log == NULL || server->disk == NULL)
         return -1;
     for (unsigned i = 0; i < server->worker_count; i++) {
-        server->workers[i] = worker_new(&(struct worker_options){
-            .server = server, .log = server->log, .index = i, .pipe_size = (size_t)conf->pipe_size});
+        server->workers[i] = worker_new(&(struct worker_options){.server = server,
+                                                                 .log = server->log,
+                                                                 .disk = server->disk,
+                                                                 .index = i,
+                                                                 .pipe_size = (size_t)conf->pipe_size});
         if (server->workers[i] == NULL)
             return -1;
     }
@@ -160,7 +166,8 @@ int server_start(struct server *server)
 {
     const struct timeval minute = {.tv_sec = 60};
 
-    if (log_start(server->log) == -1 || resolver_start(server->resolver) == -1)
+    if (log_start(server->log) == -1 || resolver_start(server->resolver) == -1 ||
+        disk_start(server->disk, server->disk_threads) == -1)
         return -1;
     server_names_await(server, server->generation);
     server->state = SERVER_RUNNING;
@@ -277,6 +284,7 @@ void server_free(struct server *server)
     generation_unref(server->generation);
     listen_set_free(server->listening);
     log_free(server->log);
+    disk_free(server->disk);
     mailbox_free(server->mailbox);
     stats_registry_free(server->registry);
     backend_registry_free(server->backends);
@@ -385,6 +393,11 @@ uint64_t server_uptime_ms(const struct server *server)
 bool server_draining(const struct server *server)
 {
     return atomic_load_explicit(&server->draining, memory_order_relaxed);
+}
+
+uint64_t server_disk_jobs(const struct server *server)
+{
+    return disk_jobs_total(server->disk);
 }
 
 uint64_t server_log_dropped(const struct server *server)

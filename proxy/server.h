@@ -55,6 +55,7 @@ struct worker *server_worker(const struct server *server, unsigned index);
 uint64_t server_uptime_ms(const struct server *server);
 bool server_draining(const struct server *server);
 uint64_t server_log_dropped(const struct server *server);
+uint64_t server_disk_jobs(const struct server *server); /* since the start */
 uint64_t server_log_written(const struct server *server);
 
 /* --- For workers; any thread --- */

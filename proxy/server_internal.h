@@ -32,6 +32,8 @@ struct server {
     struct ticket_keys *tickets;
     struct listen_set *listening;
     struct log *log;
+    struct disk *disk;
+    unsigned disk_threads;
     struct privileges privileges;
     struct generation *generation;
     struct worker **workers;

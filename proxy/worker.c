@@ -13,6 +13,7 @@
 
 #include "proxy/conn.h"
 #include "proxy/conn_internal.h"
+#include "proxy/disk.h"
 #include "proxy/http/open_files.h"
 #include "proxy/listener.h"
 #include "proxy/mailbox.h"
@@ -63,8 +64,10 @@ struct worker *worker_new(const struct worker_options *options)
     worker->mailbox = mailbox_new(worker->base, worker);
     worker->open_files = open_files_new(worker->base, open_files_max());
     worker->resume = evtimer_new(worker->base, on_resume, worker);
+    if (worker->mailbox != NULL)
+        worker->disk = disk_port_new(options->disk, worker->mailbox);
     if (worker->loop != NULL && worker->mailbox != NULL && worker->resume != NULL &&
-        worker->open_files != NULL)
+        worker->open_files != NULL && worker->disk != NULL)
         return worker;
 
 free_worker:
@@ -77,6 +80,7 @@ void worker_free(struct worker *worker)
 {
     if (worker == NULL)
         return;
+    disk_port_close(worker->disk);
     mailbox_free(worker->mailbox);
     open_files_free(worker->open_files);
     if (worker->resume != NULL)
@@ -131,6 +135,8 @@ static void *worker_main(void *arg)
         next = TAILQ_NEXT(conn, link);
         conn_stop(conn);
     }
+    disk_port_close(worker->disk);
+    worker->disk = NULL;
     mailbox_close(worker->mailbox);
     return NULL;
 }
@@ -277,6 +283,11 @@ bool worker_free_reserve(struct worker *worker, enum worker_reserve reserve)
 struct open_files *worker_open_files(struct worker *worker)
 {
     return worker->open_files;
+}
+
+struct disk_port *worker_disk(struct worker *worker)
+{
+    return worker->disk;
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *arg)

@@ -12,6 +12,7 @@
 #include "relay/loop.h"
 
 struct conn;
+struct disk;
 struct log;
 struct server;
 struct worker;
@@ -21,6 +22,7 @@ typedef void worker_fn(struct worker *worker, void *arg);
 struct worker_options {
     struct server *server; /* borrowed, as all pointers here; outlives the worker */
     struct log *log;
+    struct disk *disk;
     unsigned index; /* 0 .. workers - 1 */
     size_t pipe_size;
 };

@@ -6,6 +6,7 @@
 #include "proxy/worker.h"
 
 struct conn;
+struct disk_port;
 struct open_files;
 
 void worker_add_conn(struct worker *worker, struct conn *conn);
@@ -22,6 +23,8 @@ bool worker_free_reserve(struct worker *worker, enum worker_reserve reserve);
 /* For the handlers of HTTP. On EMFILE it is the first to give way. */
 struct open_files *worker_open_files(struct worker *worker);
 #define WORKER_OPEN_FILES 512 /* at most: a second's worth of what is asked for again and again */
+
+struct disk_port *worker_disk(struct worker *worker);
 
 /* Stops accepting on every listener but admin's, until a connection ends or WORKER_PAUSE_MS have passed. */
 void worker_pause_accepting(struct worker *worker, const char *why);

@@ -19,6 +19,7 @@ struct worker {
     struct loop *loop;
     struct mailbox *mailbox;
     struct open_files *open_files;
+    struct disk_port *disk;
 
     /* The thread's own from here on. */
     struct generation *generation;

@@ -22,6 +22,7 @@ static void look(struct server *server, struct admin_view *view)
         .workers = server_worker_count(server),
         .uptime_ms = server_uptime_ms(server),
         .log_dropped = server_log_dropped(server),
+        .disk_jobs = server_disk_jobs(server),
         .draining = server_draining(server),
     };
     for (unsigned i = 0; i < view->workers; i++) {

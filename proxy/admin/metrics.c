@@ -196,6 +196,9 @@ void metrics_write(const struct admin_view *view, FILE *stream)
     metrics_write_help(stream, "sluice_log_dropped_total", "counter",
                        "Access log lines dropped because the queue was full.");
     fprintf(stream, "sluice_log_dropped_total %" PRIu64 "\n", view->log_dropped);
+    metrics_write_help(stream, "sluice_disk_jobs_total", "counter",
+                       "Files opened and ranges read by a thread, for a worker that must not wait.");
+    fprintf(stream, "sluice_disk_jobs_total %" PRIu64 "\n", view->disk_jobs);
     metrics_write_help(stream, "sluice_capture_dropped_total", "counter",
                        "Packets missing in capture files: the disk was too slow, or the file was full.");
     fprintf(stream, "sluice_capture_dropped_total %" PRIu64 "\n", capture_dropped());

@@ -11,7 +11,7 @@
 struct admin_view {
     const struct generation *generation; /* borrowed */
     unsigned workers;
-    uint64_t uptime_ms, log_dropped;
+    uint64_t uptime_ms, log_dropped, disk_jobs;
     bool draining;
     uint64_t syscalls[RELAY_SYSCALL_COUNT]; /* over all workers */
 };

@@ -4,23 +4,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "proxy/http/mime.h"
 #include "proxy/http/open_files.h"
 #include "proxy/http/request.h"
 
-/* EAGAIN from openat2 means that something was renamed during the look-up of a ".." inside a link. */
-#define OPEN_RETRIES 8
-
 struct http_files {
     uint64_t id; /* for open_files; root_fd may stand for another directory after a reload */
     int root_fd;
+    enum http_root_kind kind;
+    dev_t device;
     struct http_opener opener;
     char **index;
     size_t index_count, index_longest;
@@ -35,40 +32,6 @@ struct answer {
     size_t next_index; /* 0: the path itself is being opened */
     char path[];       /* with room for the longest index name */
 };
-
-static int open_beneath(int root_fd, const char *path)
-{
-    /* O_NONBLOCK: opening a fifo must not wait for its writer. O_NOCTTY: a terminal must not become ours. */
-    const struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-                                 .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    int fd = -1;
-    for (int i = 0; i < OPEN_RETRIES; i++) {
-        fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-        if (fd != -1 || (errno != EINTR && errno != EAGAIN))
-            break;
-    }
-    return fd;
-}
-
-static void open_direct(void *arg, struct http_opening *opening)
-{
-    (void)arg;
-    struct stat stat;
-    int fd = open_beneath(opening->root_fd, opening->path);
-    if (fd == -1) {
-        opening->on_opened(opening, errno, -1, NULL);
-        return;
-    }
-    if (fstat(fd, &stat) == -1) {
-        int error = errno;
-        close(fd);
-        opening->on_opened(opening, error, -1, NULL);
-        return;
-    }
-    opening->on_opened(opening, 0, fd, &stat);
-}
-
-const struct http_opener http_opener_direct = {.open = open_direct};
 
 static int status_of_error(int error)
 {
@@ -143,6 +106,7 @@ static void respond_file(struct answer *answer, int fd, const struct stat *stat,
         .inode = stat->st_ino,
         .mtime_ns = (uint64_t)stat->st_mtim.tv_sec * 1000000000 + (uint64_t)stat->st_mtim.tv_nsec,
         .is_regular = true,
+        .in_memory = answer->files->kind == HTTP_ROOT_MEMORY && stat->st_dev == answer->files->device,
         .content_type = http_mime_type(answer->path),
     };
     http_respond_file(release(answer), &file);
@@ -236,7 +200,11 @@ static void handle(void *arg, const struct http_request *request, struct http_ex
         return;
     }
     *answer = (struct answer){
-        .opening = {.root_fd = files->root_fd, .path = answer->path, .on_opened = on_opened},
+        .opening = {.root_fd = files->root_fd,
+                    .is_local = files->kind != HTTP_ROOT_REMOTE,
+                    .disk = http_exchange_disk(exchange),
+                    .path = answer->path,
+                    .on_opened = on_opened},
         .files = files,
         .target = target,
         .exchange = exchange,
@@ -281,10 +249,11 @@ struct http_files *http_files_new(const struct http_files_options *options)
 {
     static _Atomic uint64_t last_id;
     struct http_files *files = calloc(1, sizeof(*files));
+    struct stat status;
     if (!files)
         return NULL;
     files->id = ++last_id;
-    files->opener = options->opener ? *options->opener : http_opener_direct;
+    files->opener = options->opener ? *options->opener : http_opener_disk;
     files->root_fd = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (files->root_fd == -1 || !copy_index(files, options)) {
         int error = errno;
@@ -292,6 +261,9 @@ struct http_files *http_files_new(const struct http_files_options *options)
         errno = error;
         return NULL;
     }
+    files->kind = http_root_kind(files->root_fd);
+    if (fstat(files->root_fd, &status) == 0)
+        files->device = status.st_dev;
     return files;
 }
 

@@ -5,32 +5,9 @@
 #pragma once
 
 #include <stddef.h>
-#include <sys/stat.h>
 
 #include "proxy/http/http_conn.h"
-
-/* One file being opened. Embedded by whoever asks; lives until it is answered or cancelled. */
-struct http_opening {
-    int root_fd;
-    const char *path; /* relative, without ".."; "." for the root itself */
-    /* Takes fd. error 0: fd and stat are the file's, whatever its type. Else fd is -1 and error the errno. */
-    void (*on_opened)(struct http_opening *opening, int error, int fd, const struct stat *stat);
-};
-
-/* How files are opened: nothing on a worker may wait for a disk (DESIGN 5), so whoever asks must not expect
- * the answer before `open` returns, nor after it. Runs on the worker that asks. */
-struct http_opener {
-    /* Calls on_opened once, before it returns or later from the event loop. */
-    void (*open)(void *arg, struct http_opening *opening);
-    /* on_opened will not run. Only while the answer is outstanding; an opener that never returns without
-     * having answered may have NULL here. */
-    void (*cancel)(void *arg, struct http_opening *opening);
-    void *arg;
-};
-
-/* Opens at once, in the caller's thread, beneath root_fd only: openat2(RESOLVE_BENEATH |
- * RESOLVE_NO_MAGICLINKS). Never hangs on a fifo; retries interrupted look-ups a bounded number of times. */
-extern const struct http_opener http_opener_direct;
+#include "proxy/http/opener.h"
 
 struct http_files;
 
@@ -38,7 +15,7 @@ struct http_files_options {
     const char *root;   /* a directory */
     char *const *index; /* names tried in a directory, in order; copied */
     size_t index_count;
-    const struct http_opener *opener; /* copied; NULL: http_opener_direct */
+    const struct http_opener *opener; /* copied; NULL: http_opener_disk */
 };
 
 /* Opens the root: a directory replaced later is not noticed. NULL and errno on failure. Immutable: any number

@@ -189,7 +189,6 @@ static bool begin_sending(struct http_conn *conn)
             .counters = conn->options.counters[SESSION_TO_CLIENT],
             .head = exchange->head.data,
             .head_size = exchange->head.size,
-            .closes = exchange->close,
             .pace = conn->options.pace,
             .resume = &conn->task,
         };
@@ -214,6 +213,7 @@ static bool begin_sending(struct http_conn *conn)
 static bool complete(struct http_conn *conn)
 {
     bool closes = conn->exchange->close;
+    http_exchange_note_sent(conn->exchange);
     if (!report_end(conn, conn->exchange->outcome, CLOSED_BY_SLUICE, NULL))
         return false;
     if (closes) {
@@ -357,6 +357,12 @@ void http_conn_answered(struct http_conn *conn)
     /* Not now: the handler is still on the stack. If run() is below it, it goes on by itself. */
     if (!conn->running)
         loop_queue(conn->loop, &conn->task);
+}
+
+void http_conn_filled(void *arg)
+{
+    struct http_conn *conn = arg;
+    loop_queue(conn->loop, &conn->task);
 }
 
 /* --- Life --- */

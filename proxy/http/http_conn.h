@@ -25,6 +25,7 @@ struct http_handler {
     void *arg;
 };
 
+struct disk_port;
 struct open_file;
 struct open_files;
 
@@ -35,6 +36,7 @@ struct http_file {
     int64_t mtime;          /* seconds */
     uint64_t inode, mtime_ns;
     bool is_regular;
+    bool in_memory;           /* its file system has no disk: never waited for */
     const char *content_type; /* static, charset included */
 };
 
@@ -51,6 +53,7 @@ void http_exchange_set_data(struct http_exchange *exchange, void *data);
 void *http_exchange_data(const struct http_exchange *exchange);
 /* The worker's, NULL: none. */
 struct open_files *http_exchange_open_files(const struct http_exchange *exchange);
+struct disk_port *http_exchange_disk(const struct http_exchange *exchange);
 
 enum http_end { HTTP_END_CLOSED, HTTP_END_RESET, HTTP_END_TIMEOUT };
 
@@ -59,6 +62,7 @@ struct http_conn_options {
     struct endpoint *client; /* borrowed; handshake done; on_ready is taken over */
     struct http_handler handler;
     struct open_files *open_files; /* for the handler; borrowed; may be NULL */
+    struct disk_port *disk;        /* threads that wait for disks; borrowed; NULL: the worker waits */
     struct relay_policy policy;
     struct relay_counters *counters[2];
     struct pace *pace; /* of all answers together; NULL: as fast as they go. Outlives the connection */

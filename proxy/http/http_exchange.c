@@ -34,6 +34,8 @@ struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loo
     exchange->memory = NULL;
     exchange->open = NULL;
     exchange->open_files = NULL;
+    exchange->disk = NULL;
+    exchange->fill = (struct http_fill){0};
     exchange->body = ENDPOINT_NONE;
     exchange->flow = NULL;
     exchange->began_ms = loop_now_ms();
@@ -52,6 +54,7 @@ void http_exchange_free(struct http_exchange *exchange)
     if (!exchange)
         return;
     flow_free(exchange->flow);
+    http_fill_stop(&exchange->fill);
     endpoint_close(&exchange->body);
     open_file_unref(exchange->open);
     free(exchange->memory);
@@ -95,6 +98,17 @@ void *http_exchange_data(const struct http_exchange *exchange)
 struct open_files *http_exchange_open_files(const struct http_exchange *exchange)
 {
     return exchange->open_files;
+}
+
+struct disk_port *http_exchange_disk(const struct http_exchange *exchange)
+{
+    return exchange->disk;
+}
+
+void http_exchange_note_sent(struct http_exchange *exchange)
+{
+    if (exchange->open && exchange->report.status == 200)
+        open_file_note_cached(exchange->open);
 }
 
 static void begin(struct http_exchange *exchange, int status)
@@ -196,6 +210,11 @@ static void take_file(struct http_exchange *exchange, const struct http_file *fi
     endpoint_open_file(&exchange->body, exchange->loop, file->fd, first, last, file->is_regular);
     exchange->body.borrowed = file->open != NULL;
     exchange->open = file->open;
+    if (!exchange->disk || file->in_memory || (file->open && open_file_is_cached(file->open)))
+        return;
+    http_fill_init(&exchange->fill, exchange->disk, file->fd, http_conn_filled, exchange->conn);
+    exchange->body.fill = http_fill_ready;
+    exchange->body.fill_arg = &exchange->fill;
 }
 
 /* 200 or 206 with bytes [first, last) of the file. */

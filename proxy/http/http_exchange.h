@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proxy/http/fill.h"
 #include "proxy/http/http_conn.h"
 #include "proxy/http/request.h"
 #include "proxy/http/response.h"
@@ -28,6 +29,8 @@ struct http_exchange {
     void *memory;           /* behind body where it is not a file */
     struct open_file *open; /* behind body where it is one of the worker's open files */
     struct open_files *open_files;
+    struct disk_port *disk;
+    struct http_fill fill; /* of body, where it is a file */
     struct endpoint body;
     struct flow *flow;
 
@@ -49,6 +52,11 @@ void http_exchange_describe(struct http_exchange *exchange);
 /* Brings what changes while it goes on up to date in report, a copy of exchange->report or that itself. */
 void http_exchange_update(const struct http_exchange *exchange, struct report *report);
 
+/* Its answer went out to the last byte. */
+void http_exchange_note_sent(struct http_exchange *exchange);
+
 /* By http_respond_*: the answer is ready (or failed). http_conn.c has it sent, not before the caller returns.
  */
 void http_conn_answered(struct http_conn *conn);
+/* Its body's next bytes were read: sending goes on. arg: the connection. */
+void http_conn_filled(void *arg);

@@ -25,6 +25,7 @@ static bool begin_exchange(struct http_conn *conn)
     if (!conn->exchange)
         return false;
     conn->exchange->open_files = conn->options.open_files;
+    conn->exchange->disk = conn->options.disk;
     conn->had_first = true;
     http_conn_enter(conn, CONN_READING);
     return true;

@@ -10,6 +10,7 @@
 #include "relay/loop.h"
 
 #define BUCKETS 1024 /* a power of two */
+#define OPEN_FILES_SMALL (1 << 20)
 
 LIST_HEAD(bucket, open_file);
 
@@ -26,6 +27,16 @@ void open_file_unref(struct open_file *file)
         return;
     close(file->fd);
     free(file);
+}
+
+void open_file_note_cached(struct open_file *file)
+{
+    file->cached = file->stat.st_size <= OPEN_FILES_SMALL;
+}
+
+bool open_file_is_cached(const struct open_file *file)
+{
+    return file->cached;
 }
 
 static void drop(struct open_files *files, struct open_file *file)

@@ -28,6 +28,7 @@ struct open_file {
     LIST_ENTRY(open_file) by_hash;
     unsigned references;
     uint64_t opened_ms, root, hash;
+    bool cached; /* all of it was sent since it was opened */
     char path[];
 };
 
@@ -45,5 +46,10 @@ struct open_file *open_files_put(struct open_files *files, uint64_t root, const 
                                  const struct stat *stat);
 /* Lets go of everything: descriptors have run out. Whether there was anything. */
 bool open_files_clear(struct open_files *files);
+
+/* A small file that was sent a moment ago is still in memory, and its next sending needn't ask. Both on the
+ * worker's thread. */
+void open_file_note_cached(struct open_file *file);
+bool open_file_is_cached(const struct open_file *file);
 
 void open_file_unref(struct open_file *file); /* NULL: nothing */

@@ -26,7 +26,8 @@
     "outgoing = { servers = ( \"[::1]:1\" ); source = \"::1\"; tcp = { " TCP "fast_open = true; }; }; " \
     "transparent = { servers = ( \"[::1]:1\" ); transparent = true; }; "
 static const char everything[] =
-    "workers = 1; user = \"a\"; group = \"b\"; capabilities = [ \"net_admin\" ]; pipe_size = 65536;\n"
+    "workers = 1; disk_threads = 1; user = \"a\"; group = \"b\"; capabilities = [ \"net_admin\" ]; pipe_size "
+    "= 65536;\n"
     "log = { access = \"off\"; format = \"json\"; }; admin = { listen = \":0\"; };\n"
     "timeouts = { connect = \"1s\"; handshake = \"1s\"; header = \"1s\"; idle = \"1s\"; linger = \"1s\"; "
     "drain = "
