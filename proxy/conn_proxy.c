@@ -29,7 +29,7 @@ static void on_session_end(void *arg, const struct session_end *end)
     case FLOW_END_SOURCE:
     case FLOW_END_SINK:
         outcome.outcome = OUTCOME_RESET;
-        outcome.detail = end->error != 0 ? strerror(end->error) : "";
+        outcome.detail = end->detail[0] != '\0' ? end->detail : end->error != 0 ? strerror(end->error) : "";
         break;
     case FLOW_END_TRUNCATED:
         outcome.outcome = OUTCOME_TRUNCATED;

@@ -10,6 +10,7 @@
 
 #include "relay/filter.h"
 #include "relay/mover.h"
+#include "relay/tls_conn.h"
 
 /* A flow that changes its mode more often than this in one step has met a kernel that contradicts itself: it
  * goes to the back of the queue instead of spinning. */
@@ -325,6 +326,16 @@ enum flow_end flow_end(const struct flow *flow)
 int flow_error(const struct flow *flow)
 {
     return flow->error;
+}
+
+const char *flow_detail(const struct flow *flow)
+{
+    const struct endpoint *broken = flow->end == FLOW_END_SOURCE ? flow->source
+                                    : flow->end == FLOW_END_SINK ? flow->sink
+                                                                 : NULL;
+    if (flow->urgent_storm)
+        return "too many TCP urgent bytes in too short a time";
+    return broken != NULL && broken->tls != NULL ? tls_conn_error(broken->tls) : "";
 }
 
 enum relay_reason flow_refusal(const struct flow *flow)

@@ -76,7 +76,10 @@ void flow_free(struct flow *flow);
 enum flow_status flow_step(struct flow *flow);
 
 enum flow_end flow_end(const struct flow *flow);
-int flow_error(const struct flow *flow);                 /* the errno behind SOURCE and SINK ends */
+int flow_error(const struct flow *flow); /* the errno behind SOURCE and SINK ends */
+/* The same in words, where there are more: of TLS, and of storms. "": none. Valid as long as the endpoint
+ * that broke is open. */
+const char *flow_detail(const struct flow *flow);
 enum relay_reason flow_refusal(const struct flow *flow); /* behind FLOW_END_REFUSED */
 bool flow_head_done(const struct flow *flow);            /* head is no longer needed */
 bool flow_source_ended(const struct flow *flow);         /* the source has said its last byte */

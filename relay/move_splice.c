@@ -35,6 +35,18 @@ static bool at_urgent_mark(struct flow *flow)
     return ioctl(flow->source->fd, SIOCATMARK, &at_mark) == 0 && at_mark != 0;
 }
 
+/* The detour that a mark costs is five calls for a byte: a storm of them is an attack. */
+static enum fill on_urgent_mark(struct flow *flow)
+{
+    if (storm_count(&flow->urgent, loop_now_ms())) {
+        flow->urgent_storm = true;
+        errno = EPROTO;
+        return FILL_BROKEN;
+    }
+    flow->facts.urgent_data = true;
+    return FILL_SWITCH;
+}
+
 static enum fill on_fill_error(struct flow *flow)
 {
     struct endpoint *source = flow->source;
@@ -44,10 +56,8 @@ static enum fill on_fill_error(struct flow *flow)
          * With bytes in the pipe: drain it first, then ask again. */
         if (flow->pipe->bytes != 0)
             return FILL_SOME;
-        if (at_urgent_mark(flow)) {
-            flow->facts.urgent_data = true;
-            return FILL_SWITCH;
-        }
+        if (at_urgent_mark(flow))
+            return on_urgent_mark(flow);
         source->readable = false;
         return FILL_NOTHING;
     case EINVAL:
@@ -74,8 +84,7 @@ static enum fill on_fill_end(struct flow *flow)
         return FILL_EOF;
     if (flow->pipe->bytes != 0)
         return FILL_SOME; /* drain first; the mark is met again */
-    flow->facts.urgent_data = true;
-    return FILL_SWITCH;
+    return on_urgent_mark(flow);
 }
 
 static enum fill fill_pipe(struct flow *flow)

@@ -11,6 +11,7 @@
 #include "relay/pace.h"
 #include "relay/pipe_pool.h"
 #include "relay/plan.h"
+#include "relay/storm.h"
 
 enum move_status {
     MOVE_WAIT_SOURCE,   /* nothing to read now, nothing held */
@@ -50,6 +51,7 @@ struct flow {
     bool replan : 1;       /* plan again once nothing is held */
     bool source_ended : 1; /* said its last byte; some may be held still */
     bool sink_waiting : 1; /* the last step stopped for the sink */
+    bool urgent_storm : 1; /* what the error is about */
     struct relay_policy policy;
     struct plan_facts facts;
     struct plan_choice choice;
@@ -58,6 +60,7 @@ struct flow {
     /* adaptive (auto, socket to socket) */
     uint8_t bulk_reads;  /* large reads in a row, while copying */
     uint8_t small_turns; /* small turns in a row, while splicing */
+    struct storm urgent; /* marks met while splicing */
 
     int8_t segment; /* the one in use, -1: none begun */
     uint8_t segment_count;

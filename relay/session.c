@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "relay/mover.h"
 
@@ -36,23 +37,25 @@ static const enum session_side sink_side[2] = {
     [SESSION_TO_CLIENT] = SESSION_CLIENT,
 };
 
+static const char no_detail[] = "";
+
 /* The end is told from a turn of the queue of its own, so that on_end is free to free everything. */
 static void conclude(struct session *session, const struct session_end *end)
 {
     session->ended = true;
     session->end = *end;
+    if (session->end.detail == NULL)
+        session->end.detail = no_detail;
     endpoint_on_ready(session->client, NULL, NULL);
     endpoint_on_ready(session->server, NULL, NULL);
     loop_queue(session->loop, &session->task);
 }
 
-static void lose(struct session *session, enum session_side side, enum flow_end end, int error,
-                 enum relay_reason refusal)
+static void lose(struct session *session, const struct session_end *end)
 {
     endpoint_reset(session->client);
     endpoint_reset(session->server);
-    conclude(session,
-             &(struct session_end){.closed_by = side, .end = end, .error = error, .refusal = refusal});
+    conclude(session, end);
 }
 
 /* Who is to blame for a flow's end, and whether it was a loss at all. */
@@ -73,7 +76,14 @@ static void on_flow_lost(struct session *session, enum session_direction directi
         conclude(session, &(struct session_end){.closed_by = SESSION_SERVER, .end = FLOW_END_COMPLETE});
         return;
     }
-    lose(session, side, end, flow_error(flow), end == FLOW_END_REFUSED ? flow_refusal(flow) : 0);
+    const char *detail = flow_detail(flow);
+    lose(session, &(struct session_end){
+                      .closed_by = side,
+                      .end = end,
+                      .error = flow_error(flow),
+                      .refusal = end == FLOW_END_REFUSED ? flow_refusal(flow) : 0,
+                      .detail = detail[0] != '\0' ? strdup(detail) : NULL, /* its endpoint is about to go */
+                  });
 }
 
 /* A reset shows when its socket is read or written. A socket that is doing neither (its flow waits for the
@@ -87,7 +97,8 @@ static bool notice_reset(struct session *session, enum session_direction directi
     int error = endpoint_check(source);
     if (error == 0)
         return false;
-    lose(session, source_side[direction], FLOW_END_SOURCE, error, 0);
+    lose(session,
+         &(struct session_end){.closed_by = source_side[direction], .end = FLOW_END_SOURCE, .error = error});
     return true;
 }
 
@@ -156,7 +167,10 @@ static void on_task(struct loop_task *task)
 
 static void on_burial(struct loop_task *task)
 {
-    free((char *)task - offsetof(struct session, task));
+    struct session *session = (struct session *)((char *)task - offsetof(struct session, task));
+    if (session->end.detail != no_detail)
+        free((char *)(uintptr_t)session->end.detail);
+    free(session);
 }
 
 struct session *session_start(const struct session_options *options)

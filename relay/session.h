@@ -20,6 +20,8 @@ struct session_end {
     enum flow_end end;           /* COMPLETE: both directions ended cleanly. Else what went wrong */
     int error;                   /* its errno, 0 where there is none */
     enum relay_reason refusal;   /* end is REFUSED */
+    const char *detail; /* SOURCE and SINK: what happened in words, where errno says too little; else "". The
+                           session's */
 };
 
 struct session_options {

@@ -11,15 +11,15 @@
 #define STORM_WINDOW_MS 1000
 
 struct storm {
-    uint64_t began_ms; /* of the window */
-    unsigned events;
+    uint32_t began_ms; /* of the window; wraps, as the difference does */
+    uint32_t events;
 };
 
 /* Counts one event at that time of a monotonic clock. true: too many in too short a time. */
 static inline bool storm_count(struct storm *storm, uint64_t now_ms)
 {
-    if (storm->events == 0 || now_ms - storm->began_ms >= STORM_WINDOW_MS) {
-        storm->began_ms = now_ms;
+    if (storm->events == 0 || (uint32_t)now_ms - storm->began_ms >= STORM_WINDOW_MS) {
+        storm->began_ms = (uint32_t)now_ms;
         storm->events = 0;
     }
     return ++storm->events > STORM_EVENTS;

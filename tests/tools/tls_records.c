@@ -28,7 +28,7 @@ static const char usage[] =
     "  --expect N               end after N bytes have come (else the server's end is waited for)\n"
     "  --timeout SECONDS        for everything together (30)\n"
     "  --empty-records N        send N records of application data without data\n"
-    "  --warning-alert          send a warning alert, user_canceled\n"
+    "  --warning-alerts N       send N warning alerts, user_canceled\n"
     "  --key-update N           send N KeyUpdates\n"
     "  --request                ... that ask the server for one, too\n"
     "  --half-close-after-send  close_notify and FIN once all is sent, then go on reading\n"
@@ -44,8 +44,8 @@ enum progress { PROGRESS, BLOCKED, FAILED };
 struct client {
     /* what was asked for */
     const char *sni, *receive_to;
-    int tls12, warning, request, half_close, fin_mid_record, no_close_notify; /* flags of getopt_long */
-    unsigned long empty_records, key_updates, expect;
+    int tls12, request, half_close, fin_mid_record, no_close_notify; /* flags of getopt_long */
+    unsigned long empty_records, warnings, key_updates, expect;
     double timeout;
     uint8_t *data;
     size_t size;
@@ -157,8 +157,8 @@ static enum progress misbehave(struct client *c)
     if (c->empty_records != 0) {
         c->empty_records--;
         queue_record(c, CRAFT_DATA, NULL, 0);
-    } else if (c->warning) {
-        c->warning = 0;
+    } else if (c->warnings != 0) {
+        c->warnings--;
         queue_record(c, CRAFT_ALERT, user_canceled, sizeof(user_canceled));
     } else if (c->key_updates != 0) {
         int type = c->request ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED;
@@ -358,7 +358,7 @@ static void parse(struct client *c, int argc, char **argv)
         {"expect", required_argument, NULL, 'x'},
         {"timeout", required_argument, NULL, 't'},
         {"empty-records", required_argument, NULL, 'e'},
-        {"warning-alert", no_argument, &c->warning, 1},
+        {"warning-alerts", required_argument, NULL, 'w'},
         {"key-update", required_argument, NULL, 'k'},
         {"request", no_argument, &c->request, 1},
         {"half-close-after-send", no_argument, &c->half_close, 1},
@@ -381,12 +381,14 @@ static void parse(struct client *c, int argc, char **argv)
             c->timeout = (double)number;
         else if (option == 'e')
             c->empty_records = number;
+        else if (option == 'w')
+            c->warnings = number;
         else if (option == 'k')
             c->key_updates = number;
         else if (option != 0)
             wrong = true;
     }
-    c->crafted = c->empty_records != 0 || c->warning || c->fin_mid_record;
+    c->crafted = c->empty_records != 0 || c->warnings != 0 || c->fin_mid_record;
     /* A KeyUpdate changes the key under the crafted records, and TLS 1.2 has none. */
     if (wrong || optind != argc - 1 || (c->key_updates != 0 && (c->crafted || c->tls12))) {
         fputs(usage, stderr);

@@ -309,6 +309,45 @@ static void what_comes_between_data(void **state)
     }
 }
 
+/* Warnings or empty records without end: the flow is, soon, and says why. What the kernel hasn't been asked
+ * for by then stays where it is. */
+static void storms(void **state)
+{
+    (void)state;
+    static const uint8_t user_canceled[2] = {1, 90};
+    static const enum relay_force forces[] = {RELAY_AUTO, RELAY_FORCE_COPY, RELAY_FORCE_SPLICE};
+    enum { MOST = 40000 };
+    for (size_t i = 0; i < TLS_VARIANTS * 6; i++) {
+        const struct tls_options *options = &tls_variants[i / 6];
+        bool alerts = i % 6 >= 3;
+        struct tls_flow tf;
+        struct crafting crafting;
+        if (forces[i % 3] == RELAY_FORCE_SPLICE && !expect_ktls_rx(options))
+            continue;
+        open_tls_source(&tf, options, 0);
+        craft_open(&crafting, &tf, options);
+        flow_rig_new(&tf.fr, forces[i % 3], NULL, 0);
+        flow_rig_start(&tf.fr);
+        craft_pattern(&crafting, 1000);
+        flow_rig_carry(&tf.fr, tf.client.sent, 0, ALL);
+        int sent = 0;
+        while (tf.fr.status != FLOW_ENDED) {
+            for (int n = 0; n < 10; n++, sent++)
+                craft_send(&crafting, alerts ? CRAFT_ALERT : CRAFT_DATA, alerts ? user_canceled : NULL,
+                           alerts ? sizeof(user_canceled) : 0, ALL);
+            rig_turn(&tf.fr.rig, false);
+            assert_true(sent < MOST);
+        }
+        assert_int_equal(flow_end(tf.fr.flow), FLOW_END_SOURCE);
+        assert_int_equal(flow_error(tf.fr.flow), EPROTO);
+        if (expect_ktls_rx(options))
+            assert_string_equal(flow_detail(tf.fr.flow), "too many TLS records that carry no data");
+        else
+            assert_string_not_equal(flow_detail(tf.fr.flow), "");
+        close_tls_flow(&tf);
+    }
+}
+
 /* A FIN is no end: not between records, and not in the middle of one. */
 static void fin_is_no_end(void **state)
 {
@@ -375,6 +414,7 @@ int main(void)
         cmocka_unit_test(socket_to_tls),
         cmocka_unit_test(tls_to_socket),
         cmocka_unit_test(what_comes_between_data),
+        cmocka_unit_test(storms),
         cmocka_unit_test(fin_is_no_end),
         cmocka_unit_test(a_key_wears_out),
     };

@@ -232,6 +232,7 @@ static void key_update_in_a_session(void **state)
         if (expect_ktls_tx(&tls_variants[i])) {
             expect_lost(&ts, FLOW_END_SOURCE, SESSION_CLIENT);
             assert_int_equal(ts.end.error, EPROTO);
+            assert_non_null(strstr(ts.end.detail, "KeyUpdate"));
         } else {
             to_server(&ts, 200000);
             to_client(&ts, 200000);
