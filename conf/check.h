@@ -19,6 +19,9 @@ void check_limits(const struct conf_listener *listener, struct conf_problems *pr
 void check_listener(const struct conf_listener *listener, struct conf_problems *problems);
 void check_filters(const struct conf_listener *listener, struct conf_problems *problems);
 
+/* A part of check_listener(). */
+void check_routes(const struct conf_listener *listener, struct conf_problems *problems);
+
 /* A problem of listeners.NAME.KEY; key NULL: of the listener as a whole. */
 void check_add_listener(struct conf_problems *problems, struct conf_place place,
                         const struct conf_listener *listener, const char *key, const char *format, ...)

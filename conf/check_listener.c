@@ -1,6 +1,7 @@
-/* What the keys of a listener mean together: one target, and a mode that can be had.
+/* What the keys of a listener mean together: one target or routes, and a mode that can be had.
  * Refuses to know the other listeners. */
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,35 +25,80 @@ void check_add_listener(struct conf_problems *problems, struct conf_place place,
     free(text);
 }
 
-static void check_target(const struct conf_listener *listener, struct conf_problems *problems)
+static bool given(struct conf_place place)
 {
-    bool proxy = listener->proxy_place.line != 0, files = listener->files_place.line != 0;
-    if (proxy && files) {
-        bool proxy_later = listener->proxy_place.line > listener->files_place.line;
-        check_add_listener(problems, proxy_later ? listener->proxy_place : listener->files_place, listener,
-                           proxy_later ? "proxy" : "files",
+    return place.line != 0;
+}
+
+/* Whether it, or one of its routes, is a proxy; or serves files. */
+static bool is_proxy(const struct conf_listener *listener)
+{
+    bool is = given(listener->proxy_place);
+    for (size_t i = 0; i < listener->route_count; i++) {
+        is = is || given(listener->routes[i].proxy_place);
+    }
+    return is;
+}
+
+static bool serves_files(const struct conf_listener *listener)
+{
+    bool serves = given(listener->files_place);
+    for (size_t i = 0; i < listener->route_count; i++) {
+        serves = serves || given(listener->routes[i].files_place);
+    }
+    return serves;
+}
+
+/* What it does, one way or the other: `proxy`, `files` or `routes`, whichever of two stands later. */
+static void report_two(const struct conf_listener *listener, struct conf_problems *problems)
+{
+    struct conf_place places[] = {listener->proxy_place, listener->files_place, listener->routes_place};
+    static const char *const keys[] = {"proxy", "files", "routes"};
+    size_t first = SIZE_MAX, last = SIZE_MAX;
+    for (size_t i = 0; i < 3; i++) {
+        if (given(places[i])) {
+            first = first == SIZE_MAX || places[i].line < places[first].line ? i : first;
+            last = last == SIZE_MAX || places[i].line >= places[last].line ? i : last;
+        }
+    }
+    if (given(listener->routes_place)) {
+        check_add_listener(problems, places[last], listener, keys[last],
+                           "`%s` and `%s` are both given: delete one, or move `%s` into a last route without "
+                           "conditions, for what no other route takes",
+                           keys[first], keys[last], given(listener->proxy_place) ? "proxy" : "files");
+    } else {
+        check_add_listener(problems, places[last], listener, keys[last],
                            "`proxy` and `files` are both given, and a listener does one: delete one of them");
-    } else if (!proxy && !files) {
+    }
+}
+
+static bool check_target(const struct conf_listener *listener, struct conf_problems *problems)
+{
+    int count = given(listener->proxy_place) + given(listener->files_place) + given(listener->routes_place);
+    if (count > 1) {
+        report_two(listener, problems);
+    } else if (count == 0) {
         check_add_listener(
             problems, listener->place, listener, NULL,
             "nothing to do: add proxy = \"NAME\"; with a name under `backends`, or files = \"NAME\"; with "
             "one under "
             "`files`");
     }
+    return count == 1;
 }
 
 /* The forced mode against what is relayed, without TLS: whether it's worth looking further. */
 static bool check_mode_of_target(const struct conf_listener *listener, struct conf_problems *problems)
 {
-    bool proxy = listener->proxy_place.line != 0;
-    if (proxy && (listener->relay == CONF_RELAY_SENDFILE || listener->relay == CONF_RELAY_MMAP)) {
+    if (is_proxy(listener) &&
+        (listener->relay == CONF_RELAY_SENDFILE || listener->relay == CONF_RELAY_MMAP)) {
         check_add_listener(
             problems, listener->relay_place, listener, "relay",
             "\"%s\" reads files, and a proxy has none: choose \"auto\", \"splice\" or \"copy\"",
             listener->relay == CONF_RELAY_MMAP ? "mmap" : "sendfile");
         return false;
     }
-    if (!proxy && listener->relay == CONF_RELAY_SPLICE) {
+    if (serves_files(listener) && listener->relay == CONF_RELAY_SPLICE) {
         check_add_listener(
             problems, listener->relay_place, listener, "relay",
             "\"splice\" moves from socket to socket, and this listener serves files: choose \"auto\", "
@@ -96,7 +142,7 @@ static void check_mode_of_tls(const struct conf_listener *listener, struct conf_
 static void check_alpn_of_files(const struct conf_listener *listener, struct conf_problems *problems)
 {
     const struct conf_tls_policy *policy = listener->tls != NULL ? &listener->tls->policy : NULL;
-    if (policy == NULL || policy->alpn_count == 0 || listener->files_place.line == 0) {
+    if (policy == NULL || policy->alpn_count == 0 || !serves_files(listener)) {
         return;
     }
     for (size_t i = 0; i < policy->alpn_count; i++) {
@@ -117,11 +163,11 @@ void check_listener(const struct conf_listener *listener, struct conf_problems *
         check_add_listener(problems, listener->place, listener, NULL,
                            "the name is taken by the listener of `admin`: choose another");
     }
-    check_target(listener, problems);
+    bool one_target = check_target(listener, problems);
+    check_routes(listener, problems);
     check_alpn_of_files(listener, problems);
     check_limits(listener, problems);
     check_listening(listener, problems);
-    bool one_target = (listener->proxy_place.line != 0) != (listener->files_place.line != 0);
     if (one_target && check_mode_of_target(listener, problems)) {
         check_mode_of_tls(listener, problems);
     }

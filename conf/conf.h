@@ -54,6 +54,18 @@ bool conf_address_parse_server(const char *text, struct conf_address *address, c
 void conf_address_clear(struct conf_address *address);
 bool conf_address_equal(const struct conf_address *a, const struct conf_address *b);
 
+/* A range of addresses. An IPv4 client of a dual-stack socket is matched as IPv4. */
+struct conf_cidr {
+    int family;      /* AF_INET, AF_INET6, AF_UNIX */
+    unsigned prefix; /* bits */
+    uint8_t address[16];
+};
+struct conf_cidrs {
+    struct conf_cidr *items;
+    size_t count;
+};
+bool conf_cidrs_contain(const struct conf_cidrs *cidrs, const struct sockaddr_storage *address);
+
 struct conf_timeouts { /* milliseconds, all finite and > 0 */
     uint32_t connect_ms, handshake_ms, header_ms, idle_ms, linger_ms, drain_ms;
 };
@@ -149,6 +161,8 @@ struct conf_outgoing {
 /* An address without a port, "127.0.0.2" or "::1"; port 0 in *address. false: it is none. */
 bool conf_source_parse(const char *text, struct conf_address *address) __attribute__((warn_unused_result));
 
+/* The PROXY header that a server is sent first. */
+enum conf_proxy_header { CONF_PROXY_HEADER_OFF, CONF_PROXY_HEADER_V1, CONF_PROXY_HEADER_V2 };
 struct conf_backend {
     char *name;
     struct conf_place place;
@@ -161,6 +175,7 @@ struct conf_backend {
     struct conf_place slow_start_place, queue_place; /* line 0 where the key isn't given */
     struct conf_resolve resolve;                     /* the global one where the backend says nothing */
     struct conf_place resolve_place;
+    enum conf_proxy_header proxy_header;
 };
 
 struct conf_files {
@@ -213,14 +228,38 @@ struct conf_limits {
         to_client_place, to_server_place, bandwidth_burst_place;
 };
 #define CONF_BURST_SECONDS 60u /* connection_burst is at most so many seconds of connection_rate */
+/* One route of a listener: every key of sni, alpn and source that is given must match. */
+struct conf_route {
+    char **sni; /* as written */
+    char **alpn;
+    size_t sni_count, alpn_count;
+    struct conf_cidrs source;
+    const struct conf_backend *backend; /* exactly one of backend, files and deny is set */
+    const struct conf_files *files;
+    bool deny;
+    struct conf_place place;
+    /* Line 0 where the key isn't given. */
+    struct conf_place sni_place, alpn_place, source_place, proxy_place, files_place, deny_place;
+};
+
+/* Who is in front of a listener. */
+struct conf_proxy_protocol {
+    struct conf_cidrs trusted; /* at least one */
+    struct conf_place trusted_place;
+};
 
 struct conf_listener {
     char *name;
     struct conf_place place;
     struct conf_address address;
     const struct conf_tls *tls;         /* NULL: plain */
-    const struct conf_backend *backend; /* exactly one of backend and files is set */
+    const struct conf_backend *backend; /* exactly one of backend, files and routes is set */
     const struct conf_files *files;
+    struct conf_route *routes;
+    size_t route_count;
+    struct conf_cidrs allow, deny; /* none: everyone, nobody */
+    bool has_proxy_protocol;
+    struct conf_proxy_protocol proxy_protocol;
     enum conf_relay relay;
     bool require_zero_copy;
     struct conf_filter *filters; /* of what it proxies, in their order */
@@ -228,6 +267,7 @@ struct conf_listener {
     struct conf_place filters_place;
     /* Line 0 where the key isn't given. */
     struct conf_place tls_place, proxy_place, files_place, relay_place, require_zero_copy_place;
+    struct conf_place routes_place, allow_place, deny_place;
     struct conf_timeouts timeouts; /* the global ones where the listener says nothing */
     struct conf_limits limits;
     struct conf_listening listening;

@@ -6,6 +6,9 @@ static const char *const balance_choices[] = {"round_robin", "least_conn", "rand
                                               "source_hash", "maglev",     NULL};
 _Static_assert(COUNT(balance_choices) - 2 == CONF_BALANCE_MAGLEV, "balance");
 
+static const char *const proxy_header_choices[] = {"off", "v1", "v2", NULL};
+_Static_assert(COUNT(proxy_header_choices) - 2 == CONF_PROXY_HEADER_V2, "proxy_protocol");
+
 static const struct schema_key server_keys[] = {
     {
         .name = "address",
@@ -164,6 +167,16 @@ static const struct schema_key backend_keys[] = {
         .example = "{ keepalive = { idle = \"60s\"; }; user_timeout = \"30s\"; }",
         .section = &schema_backend_tcp,
         .offset = offsetof(struct conf_backend, outgoing.tcp),
+    },
+    {
+        .name = "proxy_protocol",
+        .type = SCHEMA_CHOICE,
+        .help = "Whether each connection to a server begins with a PROXY header that tells the client's "
+                "address; version 2 tells what is known of its TLS, too",
+        .example = "\"v2\"",
+        .fallback = "off",
+        .choices = proxy_header_choices,
+        .offset = offsetof(struct conf_backend, proxy_header),
     },
 };
 const struct schema_section schema_backend = {

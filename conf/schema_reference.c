@@ -82,6 +82,9 @@ void schema_describe(const struct schema_key *key, char text[SCHEMA_EXPECTED_MAX
         append(text, key->target);
         append(text, "`, in quotes");
         break;
+    case SCHEMA_CIDRS:
+        append(text, "a list of ranges of addresses");
+        break;
     case SCHEMA_STRINGS:
         append(text, key->choices != NULL ? "a list of any of " : "a list of strings");
         if (key->choices != NULL) {

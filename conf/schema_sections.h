@@ -18,6 +18,8 @@ extern const struct schema_section schema_files;                            /* s
 extern const struct schema_section schema_listener;                         /* struct conf_listener */
 extern const struct schema_section schema_limits;                           /* struct conf_limits */
 extern const struct schema_section schema_resolve;                          /* struct conf_resolve */
+extern const struct schema_section schema_proxy_protocol;                   /* struct conf_proxy_protocol */
+extern const struct schema_section schema_route;                            /* struct conf_route */
 extern const struct schema_section schema_listener_tcp, schema_backend_tcp; /* struct conf_tcp */
 extern const struct schema_section schema_timeouts;                         /* struct conf_timeouts */
 extern const struct schema_section schema_filter;                           /* struct conf_filter */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "conf/address.h"
+#include "conf/cidr.h"
 #include "conf/load.h"
 #include "conf/memory.h"
 #include "conf/path.h"
@@ -203,11 +204,29 @@ static bool string_allowed(const struct value *value, const char *text)
     return false;
 }
 
+/* One element of CIDRS; those before it are in the array already. */
+static bool cidr_allowed(const struct value *value, const char *text, struct conf_cidr *cidr)
+{
+    const char *problem = NULL;
+    if (cidr_parse(text, cidr, &problem)) {
+        return true;
+    }
+    conf_problem_add(value->load->problems, value->place, value->path, "\"%s\" %s", text, problem);
+    return false;
+}
+
+/* STRINGS and CIDRS. */
 static void store_strings(const struct value *value, const config_setting_t *setting)
 {
     int length = config_setting_length(setting);
-    char **strings = memory_calloc((size_t)length, sizeof(char *));
+    bool cidrs = value->key->type == SCHEMA_CIDRS;
+    char **strings = cidrs ? NULL : memory_calloc((size_t)length, sizeof(char *));
+    struct conf_cidr *ranges = cidrs ? memory_calloc((size_t)length, sizeof(*ranges)) : NULL;
     size_t count = 0;
+    if ((uint64_t)length < value->key->min) {
+        conf_problem_add(value->load->problems, value->place, value->path,
+                         "empty: at least one is needed, such as %s", value->key->example);
+    }
     for (int i = 0; i < length; i++) {
         const config_setting_t *element = config_setting_get_elem(setting, (unsigned)i);
         struct value one = *value;
@@ -217,12 +236,18 @@ static void store_strings(const struct value *value, const config_setting_t *set
         const char *text = config_setting_get_string(element);
         if (text == NULL) {
             expected(&one, value_kind(element));
+        } else if (cidrs) {
+            count += cidr_allowed(&one, text, &ranges[count]);
         } else if (string_allowed(&one, text)) {
             strings[count++] = memory_strdup(text);
         }
         free(path);
     }
-    *(char ***)slot(value) = strings;
+    if (cidrs) {
+        *(struct conf_cidr **)slot(value) = ranges;
+    } else {
+        *(char ***)slot(value) = strings;
+    }
     *(size_t *)(void *)(value->object + value->key->count_offset) = count;
 }
 
@@ -242,7 +267,8 @@ void value_load(struct load *load, const struct schema_key *key, const config_se
         store_number(&value, (uint64_t)number, number < 0, written);
     } else if (key->type == SCHEMA_BOOLEAN && type == CONFIG_TYPE_BOOL) {
         *(bool *)slot(&value) = config_setting_get_bool(setting) != 0;
-    } else if (key->type == SCHEMA_STRINGS && (type == CONFIG_TYPE_ARRAY || type == CONFIG_TYPE_LIST)) {
+    } else if ((key->type == SCHEMA_STRINGS || key->type == SCHEMA_CIDRS) &&
+               (type == CONFIG_TYPE_ARRAY || type == CONFIG_TYPE_LIST)) {
         store_strings(&value, setting);
     } else {
         expected(&value, value_kind(setting));

@@ -1,5 +1,6 @@
 /* See conn.h. The states and the only ways between them:
- *   handshaking -> dialing | http -> relaying -> lingering -> ended
+ *   [reading header] -> [handshaking | peeking] -> dialing -> [greeting] -> relaying -> [lingering] -> ended
+ *                                               -> http -> ended
  * Refuses to know how bytes move, what a request means, and which server is next. */
 #include "proxy/conn.h"
 
@@ -21,18 +22,41 @@
 #include "relay/session.h"
 #include "relay/tls_conn.h"
 
-static void conn_begin(struct conn *conn);
-
 /* --- The timer: one a connection, looked at when it fires, not moved at every byte --- */
 
 #define NO_DEADLINE UINT64_MAX
+
+/* All of this together has the time for a handshake. */
+static bool is_beginning(const struct conn *conn)
+{
+    return conn->state == CONN_READING_HEADER || conn->state == CONN_HANDSHAKING ||
+           conn->state == CONN_PEEKING;
+}
+
+static const char *describe_timeout(const struct conn *conn)
+{
+    switch (conn->state) {
+    case CONN_READING_HEADER:
+        return "PROXY header";
+    case CONN_HANDSHAKING:
+        return "handshake";
+    case CONN_PEEKING:
+        return "ClientHello";
+    case CONN_GREETING:
+        return "the server takes no PROXY header";
+    default:
+        return "idle";
+    }
+}
 
 static uint64_t find_deadline(const struct conn *conn)
 {
     uint64_t deadline = NO_DEADLINE;
 
-    if (conn->state == CONN_HANDSHAKING)
+    if (is_beginning(conn))
         deadline = conn->began_ms + conn->listener->timeouts.handshake_ms;
+    else if (conn->state == CONN_GREETING)
+        deadline = conn->greeting->deadline_ms;
     else if (conn->state == CONN_RELAYING)
         deadline = session_last_activity(conn->session) + conn->listener->timeouts.idle_ms;
     if (conn->drain_deadline_ms != 0 && conn->drain_deadline_ms < deadline)
@@ -66,8 +90,7 @@ static void on_timer(struct loop_timer *timer)
     else if (conn->drain_deadline_ms != 0 && now >= conn->drain_deadline_ms)
         conn_stop(conn);
     else
-        conn_abort(conn, &(struct conn_outcome){OUTCOME_TIMEOUT, CLOSED_BY_SLUICE,
-                                                conn->state == CONN_HANDSHAKING ? "handshake" : "idle"});
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_TIMEOUT, CLOSED_BY_SLUICE, describe_timeout(conn)});
 }
 
 /* --- The end --- */
@@ -81,6 +104,9 @@ static void on_burial(struct loop_task *task)
     free(conn->http_template);
     free(conn->tls);
     free(conn->paces);
+    free(conn->origin);
+    free(conn->greeting);
+    free(conn->asked_name);
     generation_unref(conn->generation);
     free(conn);
 }
@@ -205,12 +231,9 @@ static void start_http(struct conn *conn)
         .arg = conn,
     };
 
-    if (conn->client.tls != NULL) {
-        relay_counter_add(&conn->stats->directions[SESSION_TO_SERVER].head_bytes,
-                          tls_conn_handshake_rx(conn->client.tls));
-        relay_counter_add(&conn->stats->directions[SESSION_TO_CLIENT].head_bytes,
-                          tls_conn_handshake_tx(conn->client.tls));
-    }
+    for (int d = 0; d < 2; d++)
+        relay_counter_add(&conn->stats->directions[d].head_bytes,
+                          conn_head_bytes(conn, (enum session_direction)d));
     conn->http_template = malloc(sizeof(*conn->http_template));
     if (conn->http_template != NULL && paced) {
         conn_fill_report(conn, conn->http_template);
@@ -243,7 +266,7 @@ static void on_handshake_done(struct conn *conn)
         return;
     }
     tls_conn_drop_ssl(conn->client.tls);
-    conn_begin(conn);
+    conn_route(conn);
 }
 
 static void conn_handshake(struct conn *conn)
@@ -281,7 +304,11 @@ static void on_client_ready(void *arg)
         conn_handshake(conn);
         return;
     }
-    assert(conn->state == CONN_DIALING);
+    if (is_beginning(conn)) {
+        conn_front_ready(conn);
+        return;
+    }
+    assert(conn->state == CONN_DIALING || conn->state == CONN_GREETING);
     /* Data and half-close wait in the kernel for the session; a reset is noticed at once. */
     error = endpoint_check(&conn->client);
     if (error != 0)
@@ -289,7 +316,7 @@ static void on_client_ready(void *arg)
 }
 
 /* Does with it what its target says. */
-static void conn_begin(struct conn *conn)
+void conn_begin(struct conn *conn)
 {
     switch (conn->target->kind) {
     case TARGET_PROXY:
@@ -300,12 +327,12 @@ static void conn_begin(struct conn *conn)
         start_http(conn);
         return;
     case TARGET_DENY:
-        conn_abort(conn, &(struct conn_outcome){OUTCOME_REFUSED, CLOSED_BY_SLUICE, "denied by a route"});
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_REFUSED, CLOSED_BY_SLUICE, "deny"});
         return;
     }
 }
 
-static int start_tls(struct conn *conn)
+void conn_start_tls(struct conn *conn)
 {
     const struct tls_conn_options options = {
         .ctx = cert_store_context(conn->listener->certs),
@@ -315,12 +342,16 @@ static int start_tls(struct conn *conn)
     };
     struct tls_conn *tls = tls_conn_new(&options);
 
-    if (tls == NULL)
-        return -1;
+    if (tls == NULL) {
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_HANDSHAKE, CLOSED_BY_SLUICE, "out of memory"});
+        return;
+    }
     endpoint_set_tls(&conn->client, tls);
     conn->state = CONN_HANDSHAKING;
     conn_schedule(conn);
-    return 0;
+    /* The edge of the bytes behind a PROXY header has passed. */
+    if (conn->origin != NULL)
+        conn_handshake(conn);
 }
 
 static void reset_socket(int fd)
@@ -368,12 +399,12 @@ void conn_accept(struct worker *worker, struct generation *generation,
     conn->client.fd = conn->server.fd = -1;
     conn->worker = worker;
     conn->listener = listener;
-    conn->target = listener->target;
     conn->stats = listener->stats->workers[worker_index(worker)];
     conn->burial.run = on_burial;
     conn->id = conn_next_id();
     clock_gettime(CLOCK_REALTIME, &conn->began);
     conn->began_ms = loop_now_ms();
+    conn->client_address = *peer;
     address_format(peer, peer_length, conn->peer, sizeof(conn->peer));
     conn->timer.fire = on_timer;
     if (open_client(&conn->client, loop, fd, peer->ss_family) == -1) {
@@ -389,10 +420,7 @@ void conn_accept(struct worker *worker, struct generation *generation,
     worker_add_conn(worker, conn);
     if (worker_draining(worker))
         conn_drain(conn);
-    if (listener->certs == NULL)
-        conn_begin(conn);
-    else if (start_tls(conn) == -1)
-        conn_abort(conn, &(struct conn_outcome){OUTCOME_HANDSHAKE, CLOSED_BY_SLUICE, "out of memory"});
+    conn_front_start(conn);
 }
 
 void conn_drain(struct conn *conn)
@@ -439,8 +467,11 @@ void conn_stop(struct conn *conn)
         conn_release(conn);
         return;
     case CONN_ACCEPTED:
+    case CONN_READING_HEADER:
     case CONN_HANDSHAKING:
+    case CONN_PEEKING:
     case CONN_DIALING:
+    case CONN_GREETING:
     case CONN_RELAYING:
         conn_abort(conn, &stopped);
     }

@@ -1,4 +1,5 @@
-/* What conn.c, conn_proxy.c and conn_report.c share: the connection itself. Nobody else includes this. */
+/* What conn.c, conn_front.c, conn_proxy.c, conn_greeting.c and conn_report.c share: the connection itself.
+ * Nobody else includes this. */
 #pragma once
 
 #include <sys/queue.h>
@@ -7,6 +8,7 @@
 #include "proxy/conn.h"
 #include "relay/endpoint.h"
 #include "relay/loop.h"
+#include "relay/session.h"
 #include "relay/timer.h"
 #include "relay/tls_facts.h"
 
@@ -15,16 +17,18 @@ struct filtering;
 struct http_conn;
 struct relay_linger;
 struct pace;
-struct session;
 
 enum conn_state {
     CONN_ACCEPTED,
-    CONN_HANDSHAKING, /* TLS, under the timer */
-    CONN_DIALING,     /* dial has the deadline */
-    CONN_HTTP,        /* http_conn has the client and the time */
-    CONN_RELAYING,    /* session moves bytes; the timer looks for idleness */
-    CONN_LINGERING,   /* everything is written; the client is being closed */
-    CONN_ENDED,       /* only the memory is left */
+    CONN_READING_HEADER, /* PROXY protocol, under the timer */
+    CONN_HANDSHAKING,    /* TLS, likewise */
+    CONN_PEEKING,        /* at a ClientHello, likewise */
+    CONN_DIALING,        /* dial has the deadline */
+    CONN_HTTP,           /* http_conn has the client and the time */
+    CONN_GREETING,       /* the server has not taken all of its PROXY header; under the timer */
+    CONN_RELAYING,       /* session moves bytes; the timer looks for idleness */
+    CONN_LINGERING,      /* everything is written; the client is being closed */
+    CONN_ENDED,          /* only the memory is left */
 };
 
 /* What the handshake came to, kept apart from the TLS object: a loss frees that before the record is written.
@@ -32,6 +36,23 @@ enum conn_state {
 struct conn_tls {
     struct tls_facts facts;
     uint64_t handshake_rx, handshake_tx;
+};
+
+/* What a PROXY header told. */
+struct conn_origin {
+    char proxy[80]; /* whose header it was: the socket's peer */
+    size_t header_size;
+    bool has_destination;
+    struct sockaddr_storage destination;
+    size_t tlv_size;
+    uint8_t tlvs[];
+};
+
+/* What a server has not taken yet of the PROXY header for it. */
+struct conn_greeting {
+    uint64_t deadline_ms;
+    size_t size, sent;
+    uint8_t bytes[];
 };
 
 struct conn {
@@ -58,8 +79,14 @@ struct conn {
     struct client_entry *client_entry;  /* its client's, while it counts there; or NULL */
     struct pace *paces;                 /* by enum session_direction; NULL: neither has one */
     struct loop_timer timer;
+    struct conn_origin *origin;     /* NULL: no PROXY header came */
+    struct conn_greeting *greeting; /* GREETING */
+    size_t greeting_size;           /* bytes that the server was sent before the client's */
+    char *asked_name; /* SNI of a ClientHello that is passed through; NULL: none, or not known */
+    struct sockaddr_storage client_address; /* the original one, where a PROXY header told it */
+    bool marked;                            /* SO_RCVLOWAT is set on the client's socket */
     struct loop_task burial;
-    char peer[80];
+    char peer[80]; /* client_address as text */
 };
 
 /* How it ended. */
@@ -73,6 +100,8 @@ struct conn_outcome {
 void conn_fill_report(const struct conn *conn, struct report *report);
 /* Keeps what conn->client.tls negotiated. 0, or -1: out of memory. */
 int conn_keep_tls(struct conn *conn);
+/* What crossed before the payload: handshake and PROXY headers. */
+uint64_t conn_head_bytes(const struct conn *conn, enum session_direction direction);
 void conn_fill_outcome(struct report *report, const struct conn_outcome *outcome);
 
 /* Arms the timer for the deadline of the state it is in. */
@@ -97,11 +126,27 @@ uint64_t conn_next_id(void);
 /* conn_limit.c. false: a limit of the listener or of the client refuses it, which was logged and counted; the
  * caller resets the socket. true: conn_limit_release() is owed, with *entry (may be NULL). */
 bool conn_limit_accept(const struct conn_arrival *arrival, struct client_entry **entry);
+/* For a client that a PROXY header told of, which counts only then. false: it is refused and gone. */
+bool conn_limit_client(struct conn *conn);
 void conn_limit_release(const struct generation_listener *listener, struct client_entry *entry);
 /* The paces its listener asks for. 0, or -1: out of memory. */
 int conn_make_paces(struct conn *conn) __attribute__((warn_unused_result));
 /* NULL: none in that direction. */
 struct pace *conn_pace(const struct conn *conn, enum session_direction direction);
+/* conn.c: what follows when it is known. The client is admitted; the target is chosen. */
+void conn_start_tls(struct conn *conn);
+void conn_begin(struct conn *conn);
+
+/* conn_front.c: from the accepted socket until the target is chosen. */
+bool conn_is_proxied(const struct generation_listener *listener, const struct sockaddr_storage *peer);
+void conn_front_start(struct conn *conn);
+void conn_front_ready(struct conn *conn); /* READING_HEADER and PEEKING: an edge */
+void conn_route(struct conn *conn);       /* admitted; the handshake, if any, is done */
+
+/* conn_greeting.c: sends the server its PROXY header, if it is to have one, then calls conn_start_session().
+ */
+void conn_greet(struct conn *conn);
+void conn_start_session(struct conn *conn);
 
 /* conn_proxy.c: from CONN_DIALING on. */
 void conn_start_dial(struct conn *conn);

@@ -29,6 +29,8 @@ bool conn_limit_accept(const struct conn_arrival *arrival, struct client_entry *
     enum gate_limit limit = gate_enter(gate, rules);
 
     *entry = NULL;
+    if (limit == GATE_PASSED && conn_is_proxied(arrival->listener, arrival->peer))
+        return true;
     if (limit == GATE_PASSED) {
         limit = gate_enter_client(gate, rules, arrival->peer, loop_now_ms(), entry);
         if (limit == GATE_PASSED)
@@ -37,6 +39,16 @@ bool conn_limit_accept(const struct conn_arrival *arrival, struct client_entry *
     }
     tell_refusal(arrival, limit);
     return false;
+}
+
+bool conn_limit_client(struct conn *conn)
+{
+    enum gate_limit limit = gate_enter_client(conn->listener->stats->gate, &conn->listener->limits,
+                                              &conn->client_address, loop_now_ms(), &conn->client_entry);
+
+    if (limit != GATE_PASSED)
+        conn_abort(conn, &(struct conn_outcome){OUTCOME_LIMITED, CLOSED_BY_SLUICE, gate_limit_name(limit)});
+    return limit == GATE_PASSED;
 }
 
 void conn_limit_release(const struct generation_listener *listener, struct client_entry *entry)

@@ -68,7 +68,7 @@ static bool start_filters(struct conn *conn)
     return conn->listener->filters == NULL || conn->filtering != NULL;
 }
 
-static void start_session(struct conn *conn)
+void conn_start_session(struct conn *conn)
 {
     const bool paced = conn_make_paces(conn) == 0;
     struct session_options options = {
@@ -91,10 +91,9 @@ static void start_session(struct conn *conn)
         conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, "out of memory"});
         return;
     }
-    if (conn->tls != NULL) {
-        flow_add_head_bytes(session_flow(conn->session, SESSION_TO_SERVER), conn->tls->handshake_rx);
-        flow_add_head_bytes(session_flow(conn->session, SESSION_TO_CLIENT), conn->tls->handshake_tx);
-    }
+    for (int d = 0; d < 2; d++)
+        flow_add_head_bytes(session_flow(conn->session, (enum session_direction)d),
+                            conn_head_bytes(conn, (enum session_direction)d));
     conn->state = CONN_RELAYING;
     conn_schedule(conn);
 }
@@ -128,7 +127,7 @@ static void on_dial_end(void *arg, const struct dial_end *end)
     }
     dial_free(conn->dial);
     conn->dial = NULL;
-    start_session(conn);
+    conn_greet(conn);
 }
 
 /* As it is known by now: from its PROXY header where it had one. */

@@ -34,8 +34,17 @@ static void fill_tls(const struct conn_tls *tls, struct report *report)
 {
     report->has_tls = true;
     report->tls = tls->facts;
-    report->directions[SESSION_TO_SERVER].head_bytes = tls->handshake_rx;
-    report->directions[SESSION_TO_CLIENT].head_bytes = tls->handshake_tx;
+}
+
+uint64_t conn_head_bytes(const struct conn *conn, enum session_direction direction)
+{
+    uint64_t bytes = 0;
+
+    if (conn->tls != NULL)
+        bytes += direction == SESSION_TO_SERVER ? conn->tls->handshake_rx : conn->tls->handshake_tx;
+    if (direction == SESSION_TO_SERVER)
+        bytes += (conn->origin != NULL ? conn->origin->header_size : 0) + conn->greeting_size;
+    return bytes;
 }
 
 /* Of a proxy the server is told, once there is one. */
@@ -66,13 +75,22 @@ void conn_fill_report(const struct conn *conn, struct report *report)
     set_text(report->target, sizeof(report->target),
              conn->server_used != NULL ? conn->server_used->name : target_name(conn->target));
     report->outcome = OUTCOME_OPEN;
+    if (conn->origin != NULL)
+        set_text(report->proxy, sizeof(report->proxy), conn->origin->proxy);
     if (conn->tls != NULL)
         fill_tls(conn->tls, report);
+    else if (conn->asked_name != NULL)
+        set_text(report->tls.sni, sizeof(report->tls.sni), conn->asked_name);
     if (conn->filtering != NULL)
         fill_previews(conn->filtering, report);
-    if (conn->session != NULL)
-        for (int d = 0; d < 2; d++)
-            flow_report(session_flow(conn->session, (enum session_direction)d), &report->directions[d]);
+    for (int d = 0; d < 2; d++) {
+        const enum session_direction direction = (enum session_direction)d;
+
+        if (conn->session != NULL)
+            flow_report(session_flow(conn->session, direction), &report->directions[d]);
+        else
+            report->directions[d].head_bytes = conn_head_bytes(conn, direction);
+    }
 }
 
 void conn_fill_outcome(struct report *report, const struct conn_outcome *outcome)
@@ -102,8 +120,11 @@ bool conn_report(const struct conn *conn, struct report *report)
         report->directions[SESSION_TO_CLIENT].head_bytes = 0;
         return true;
     case CONN_ACCEPTED:
+    case CONN_READING_HEADER:
     case CONN_HANDSHAKING:
+    case CONN_PEEKING:
     case CONN_DIALING:
+    case CONN_GREETING:
     case CONN_RELAYING:
         conn_fill_report(conn, report);
         return true;

@@ -32,9 +32,15 @@ static void report_memory(struct conf_problems *problems)
 
 /* --- Certificates --- */
 
+/* Where routes choose, the protocol is agreed on before the route is known: what `alpn` says holds for all of
+ * them, and without it HTTP/1.1 is offered if a route may need it. */
 static enum store_kind store_kind_of(const struct conf_listener *listener)
 {
-    return listener->files != NULL ? STORE_HTTP : STORE_STREAM;
+    bool files = listener->files != NULL;
+
+    for (size_t i = 0; i < listener->route_count; i++)
+        files = files || (listener->routes[i].files != NULL && listener->tls->policy.alpn_count == 0);
+    return files ? STORE_HTTP : STORE_STREAM;
 }
 
 static bool is_used(const struct conf *conf, const struct conf_tls *tls, enum store_kind kind)
@@ -195,6 +201,11 @@ static struct generation_target *admin_target(const struct generation *generatio
     return &generation->targets[generation->conf->backend_count + generation->conf->files_count];
 }
 
+static struct generation_target *deny_target(const struct generation *generation)
+{
+    return admin_target(generation) + 1;
+}
+
 static bool build_targets(struct generation *generation, const struct generation_options *options,
                           struct conf_problems *problems)
 {
@@ -208,7 +219,9 @@ static bool build_targets(struct generation *generation, const struct generation
     }
     for (size_t i = 0; i < conf->backend_count; i++) {
         target = backend_target(generation, &conf->backends[i]);
-        *target = (struct generation_target){.kind = TARGET_PROXY, .backend = &generation->backends[i]};
+        *target = (struct generation_target){.kind = TARGET_PROXY,
+                                             .backend = &generation->backends[i],
+                                             .proxy_header = conf->backends[i].proxy_header};
         snprintf(target->name, sizeof(target->name), "proxy:%s", conf->backends[i].name);
     }
     for (size_t i = 0; i < conf->files_count; i++) {
@@ -221,18 +234,34 @@ static bool build_targets(struct generation *generation, const struct generation
     *target = (struct generation_target){.kind = TARGET_ADMIN, .name = GENERATION_ADMIN};
     if (options->admin != NULL)
         target->handler = *options->admin;
-    target[1] = (struct generation_target){.kind = TARGET_DENY, .name = "deny"};
+    *deny_target(generation) = (struct generation_target){.kind = TARGET_DENY, .name = "deny"};
     return true;
 }
 
 /* --- Listeners --- */
 
-static void build_listener(struct generation *generation, const struct conf_listener *conf,
-                           struct generation_listener *listener)
+static bool build_routes(const struct generation *generation, const struct conf_listener *conf,
+                         struct routes *routes, struct conf_problems *problems)
+{
+    if (!routes_init(routes, conf, problems))
+        return false;
+    for (size_t i = 0; i < routes->count; i++) {
+        const struct conf_route *route = &conf->routes[i];
+
+        routes->items[i].target = route->backend != NULL ? backend_target(generation, route->backend)
+                                  : route->files != NULL ? files_target(generation, route->files)
+                                                         : deny_target(generation);
+    }
+    return true;
+}
+
+static bool build_listener(struct generation *generation, const struct conf_listener *conf,
+                           struct generation_listener *listener, struct conf_problems *problems)
 {
     const struct conf *whole = generation->conf;
 
     listener->name = conf->name;
+    listener->conf = conf;
     listener->wanted = &conf->address;
     listener->policy =
         (struct relay_policy){.force = forces[conf->relay], .require_zero_copy = conf->require_zero_copy};
@@ -244,8 +273,11 @@ static void build_listener(struct generation *generation, const struct conf_list
         listener->certs = generation->stores[2 * (size_t)(conf->tls - whole->tls) + store_kind_of(conf)];
         listener->ktls = conf->tls->ktls;
     }
+    if (conf->route_count > 0)
+        return build_routes(generation, conf, &listener->routes, problems);
     listener->target = conf->files != NULL ? files_target(generation, conf->files)
                                            : backend_target(generation, conf->backend);
+    return true;
 }
 
 static void build_admin(const struct generation *generation, struct generation_listener *listener)
@@ -261,6 +293,7 @@ static bool build_listeners(struct generation *generation, const struct generati
                             struct conf_problems *problems)
 {
     const struct conf *conf = generation->conf;
+    bool good = true;
 
     generation->listener_count = conf->listener_count + (conf->has_admin ? 1 : 0);
     generation->listeners = calloc(generation->listener_count + 1, sizeof(*generation->listeners));
@@ -269,7 +302,7 @@ static bool build_listeners(struct generation *generation, const struct generati
         return false;
     }
     for (size_t i = 0; i < conf->listener_count; i++)
-        build_listener(generation, &conf->listeners[i], &generation->listeners[i]);
+        good = build_listener(generation, &conf->listeners[i], &generation->listeners[i], problems) && good;
     if (conf->has_admin)
         build_admin(generation, &generation->listeners[conf->listener_count]);
     for (size_t i = 0; i < generation->listener_count; i++) {
@@ -281,7 +314,7 @@ static bool build_listeners(struct generation *generation, const struct generati
             return false;
         }
     }
-    return true;
+    return good;
 }
 
 /* --- Life --- */
@@ -303,6 +336,8 @@ static void free_parts(struct generation *generation)
 {
     const struct conf *conf = generation->conf;
 
+    for (size_t i = 0; generation->listeners != NULL && i < generation->listener_count; i++)
+        routes_clear(&generation->listeners[i].routes);
     free(generation->listeners);
     for (size_t i = 0; generation->filters != NULL && i < conf->listener_count; i++)
         filter_set_free(generation->filters[i]);

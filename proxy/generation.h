@@ -13,6 +13,7 @@
 #include "proxy/backend.h"
 #include "proxy/gate.h"
 #include "proxy/http/http_conn.h"
+#include "proxy/route.h"
 #include "proxy/stats_registry.h"
 #include "relay/bucket.h"
 #include "relay/mode.h"
@@ -32,15 +33,18 @@ enum target_kind { TARGET_PROXY, TARGET_FILES, TARGET_ADMIN, TARGET_DENY };
  * refuses: whoever chooses (a listener, a route) points to it. */
 struct generation_target {
     enum target_kind kind;
-    char name[80];               /* for reports: "proxy:NAME", "files:NAME", "admin", "deny" */
-    struct backend *backend;     /* PROXY */
-    struct http_handler handler; /* FILES and ADMIN */
+    char name[80];                       /* for reports: "proxy:NAME", "files:NAME", "admin", "deny" */
+    struct backend *backend;             /* PROXY */
+    enum conf_proxy_header proxy_header; /* PROXY: what its servers are sent first */
+    struct http_handler handler;         /* FILES and ADMIN */
 };
 
 struct generation_listener {
     const char *name; /* as configured, or GENERATION_ADMIN */
     bool is_admin;
-    const struct generation_target *target;
+    const struct generation_target *target; /* NULL: one of the routes has it */
+    struct routes routes;
+    const struct conf_listener *conf;       /* for who may connect, and who is in front; NULL: admin */
     const struct conf_address *wanted;      /* as configured */
     const struct conf_listening *listening; /* NULL: admin's */
     char

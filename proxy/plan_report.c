@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "proxy/route_text.h"
 #include "relay/plan.h"
 
 /* Per cipher one, and one for the connection that the kernel refuses although it could. */
@@ -233,10 +234,14 @@ static enum plan_filters plan_filters_of(const struct conf_listener *listener,
     return filters;
 }
 
-/* One listener under one TLS version (or none). tx, rx: what the client's end can be as a sink and a source.
- */
-static void report_listener(json_t *report, const struct conf_listener *listener, const char *tls_version,
-                            const struct sides *tx, const struct sides *rx)
+/* What the client's end can be under one TLS version, or without. */
+struct client_end {
+    const char *tls_version;     /* NULL: none */
+    const struct sides *tx, *rx; /* as a sink and as a source */
+};
+
+static void report_target(json_t *report, const struct conf_listener *listener, const char *route, bool files,
+                          const struct client_end *client)
 {
     struct terms terms = {
         .policy = listener_policy(listener),
@@ -244,30 +249,63 @@ static void report_listener(json_t *report, const struct conf_listener *listener
         .must_ktls = listener->tls != NULL && listener->tls->ktls == CONF_KTLS_REQUIRE,
     };
     struct entries to_client = {.count = 0}, to_server = {.count = 0};
-    struct heading heading = {
-        .listener = listener->name, .tls_version = tls_version, .direction = "to_client"};
-    char route[256];
+    struct heading heading = {.listener = listener->name,
+                              .route = route,
+                              .tls_version = client->tls_version,
+                              .direction = "to_client"};
 
-    snprintf(route, sizeof(route), "%s:%s", listener->files != NULL ? "files" : "proxy",
-             listener->files != NULL ? listener->files->name : listener->backend->name);
-    heading.route = route;
-    for (size_t i = 0; i < tx->count; i++) {
-        if (listener->files == NULL) {
-            add_pair(&to_client, &plain_socket, &tx->items[i], &terms);
+    for (size_t i = 0; i < client->tx->count; i++) {
+        const struct plan_side *sink = &client->tx->items[i];
+
+        if (!files) {
+            add_pair(&to_client, &plain_socket, sink, &terms);
             continue;
         }
-        add_pair(&to_client, &plain_file, &tx->items[i], &terms);
-        add_pair(&to_client, &memory, &tx->items[i], &terms);
+        add_pair(&to_client, &plain_file, sink, &terms);
+        add_pair(&to_client, &memory, sink, &terms);
     }
     append_entries(report, &heading, &to_client);
-    if (listener->files != NULL)
+    if (files)
         return;
     terms.filters = plan_filters_of(listener, CONF_FILTER_TO_SERVER);
     terms.must_ktls = false;
-    for (size_t i = 0; i < rx->count; i++)
-        add_pair(&to_server, &rx->items[i], &plain_socket, &terms);
+    for (size_t i = 0; i < client->rx->count; i++)
+        add_pair(&to_server, &client->rx->items[i], &plain_socket, &terms);
     heading.direction = "to_server";
     append_entries(report, &heading, &to_server);
+}
+
+/* A route that moves nothing has one entry without modes. */
+static void report_denied(json_t *report, const struct conf_listener *listener, const char *route,
+                          const char *tls_version)
+{
+    struct entries none = {.count = 0};
+    const struct heading heading = {
+        .listener = listener->name, .route = route, .tls_version = tls_version, .direction = "to_server"};
+
+    (void)find_entry(&none, RELAY_CRYPTO_NONE, RELAY_CRYPTO_NONE);
+    append_entries(report, &heading, &none);
+}
+
+static void report_listener(json_t *report, const struct conf_listener *listener,
+                            const struct client_end *client)
+{
+    char text[256];
+
+    if (listener->route_count == 0) {
+        snprintf(text, sizeof(text), "%s:%s", listener->files != NULL ? "files" : "proxy",
+                 listener->files != NULL ? listener->files->name : listener->backend->name);
+        report_target(report, listener, text, listener->files != NULL, client);
+    }
+    for (size_t i = 0; i < listener->route_count; i++) {
+        const struct conf_route *route = &listener->routes[i];
+
+        route_describe(route, text, sizeof(text));
+        if (route->deny)
+            report_denied(report, listener, text, client->tls_version);
+        else
+            report_target(report, listener, text, route->files != NULL, client);
+    }
 }
 
 json_t *plan_report_build(const struct conf *conf, const struct probe *probe)
@@ -279,7 +317,7 @@ json_t *plan_report_build(const struct conf *conf, const struct probe *probe)
         const struct conf_listener *listener = &conf->listeners[i];
 
         if (listener->tls == NULL) {
-            report_listener(report, listener, NULL, &plain, &plain);
+            report_listener(report, listener, &(struct client_end){NULL, &plain, &plain});
             continue;
         }
         for (int version = 0; version < PROBE_VERSION_COUNT; version++) {
@@ -287,7 +325,8 @@ json_t *plan_report_build(const struct conf *conf, const struct probe *probe)
             struct sides tx = tls_sides(&end, version, true), rx = tls_sides(&end, version, false);
 
             if (conf_tls_speaks(end.policy, version == PROBE_TLS13 ? CONF_TLS_1_3 : CONF_TLS_1_2))
-                report_listener(report, listener, probe_version_name(version), &tx, &rx);
+                report_listener(report, listener,
+                                &(struct client_end){probe_version_name(version), &tx, &rx});
         }
     }
     return report;
@@ -320,11 +359,19 @@ static const char *string_of(const json_t *entry, const char *key)
 
 void plan_report_print(const json_t *report, FILE *stream)
 {
-    static const char row[] = "%-12s %-16s %-8s %-10s %-5s %-5s %-20s %s%s%s\n";
+    static const char row[] = "%-12s %-*s %-8s %-10s %-5s %-5s %-20s %s%s%s\n";
     const json_t *entry;
     size_t index;
+    int width = 16;
 
-    fprintf(stream, row, "LISTENER", "ROUTE", "TLS", "DIRECTION", "FROM", "TO", "MODES", "REASONS", "", "");
+    json_array_foreach(report, index, entry)
+    {
+        const int length = (int)strlen(string_of(entry, "route"));
+
+        width = length > width ? length : width;
+    }
+    fprintf(stream, row, "LISTENER", width, "ROUTE", "TLS", "DIRECTION", "FROM", "TO", "MODES", "REASONS", "",
+            "");
     json_array_foreach(report, index, entry)
     {
         char modes[64], reasons[512], refusals[512];
@@ -333,7 +380,7 @@ void plan_report_print(const json_t *report, FILE *stream)
         join(json_object_get(entry, "modes"), modes, sizeof(modes));
         join(json_object_get(entry, "reasons"), reasons, sizeof(reasons));
         join(json_object_get(entry, "refusals"), refusals, sizeof(refusals));
-        fprintf(stream, row, string_of(entry, "listener"), string_of(entry, "route"),
+        fprintf(stream, row, string_of(entry, "listener"), width, string_of(entry, "route"),
                 string_of(entry, "tls_version"), string_of(entry, "direction"),
                 string_of(entry, "source_crypto"), string_of(entry, "sink_crypto"), modes, reasons,
                 refuses ? "; refuses on: " : "", refuses ? refusals : "");

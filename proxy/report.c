@@ -157,6 +157,10 @@ json_t *report_to_json(const struct report *report)
     failed |= json_object_set_new(root, "time", time_to_json(&report->began));
     failed |= json_object_set_new(root, "listener", text_to_json(report->listener));
     failed |= json_object_set_new(root, "client", text_to_json(report->client));
+    if (report->proxy[0] != '\0')
+        failed |= json_object_set_new(root, "proxy", text_to_json(report->proxy));
+    if (!report->has_tls && report->tls.sni[0] != '\0')
+        failed |= json_object_set_new(root, "sni", text_to_json(report->tls.sni));
     failed |= json_object_set_new(root, "target", text_to_json(report->target));
     if (report->request[0] != '\0')
         failed |= json_object_set_new(root, "request", text_to_json(report->request));

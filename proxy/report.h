@@ -37,6 +37,7 @@ struct report {
     uint64_t duration_ms;
     char listener[64];
     char client[80];   /* "127.0.0.1:40312", "[::1]:9", "unix:" */
+    char proxy[80];    /* the proxy in front, whose PROXY header told the client; "" there was none */
     char target[256];  /* server address for a proxy; files:NAME or admin otherwise; "" not chosen yet */
     char request[512]; /* "GET /x HTTP/1.1", cut at the end if longer; "" where there is none */
     int status;        /* 0: none */
@@ -44,8 +45,8 @@ struct report {
     enum report_outcome outcome;
     char detail[160]; /* a word or sentence on the outcome; "" none */
     bool has_tls;
-    struct tls_facts tls;
-    bool has_preview[2]; /* by enum session_direction: a filter of type log kept the first bytes */
+    struct tls_facts tls; /* of a ClientHello that was passed through, the `sni` alone */
+    bool has_preview[2];  /* by enum session_direction: a filter of type log kept the first bytes */
     struct preview previews[2];
     struct flow_report directions[2]; /* by enum session_direction */
 };

@@ -61,11 +61,11 @@ static json_t *listener_to_json(const struct generation_listener *listener)
     for (int limit = GATE_PASSED + 1; limit < GATE_LIMIT_COUNT; limit++)
         json_object_set_new(limited, gate_limit_name((enum gate_limit)limit),
                             admin_count(sums.limited[limit]));
-    return json_pack("{s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o}", "address", listener->address, "tls",
-                     listener->certs != NULL, "target", listener->target->name, "connections",
-                     admin_count(sums.connections), "total", admin_count(sums.connections_total),
-                     "accept_paused", admin_count(sums.accept_paused), "limited", limited, "directions",
-                     directions);
+    return json_pack(
+        "{s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o}", "address", listener->address, "tls",
+        listener->certs != NULL, "target", listener->target != NULL ? listener->target->name : "routes",
+        "connections", admin_count(sums.connections), "total", admin_count(sums.connections_total),
+        "accept_paused", admin_count(sums.accept_paused), "limited", limited, "directions", directions);
 }
 
 json_t *status_build(const struct admin_view *view)

@@ -18,16 +18,18 @@ def test_the_reference_is_what_the_program_prints():
     assert section.strip() == run("reference").stdout.strip(), "put the output of `sluice reference` into the README"
 
 
-def test_the_configuration_is_good(tmp_path, certs):
-    sample = re.search(r"<!-- configuration -->\n```\n(.*?)```", README, re.DOTALL)[1]
+def test_the_configurations_are_good(tmp_path, certs):
+    samples = re.findall(r"<!-- configuration -->\n```\n(.*?)```", README, re.DOTALL)
+    assert samples
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "localhost.pem").write_bytes(certs.localhost["cert"].read_bytes())
     (tmp_path / "dev" / "localhost.key").write_bytes(certs.localhost["key"].read_bytes())
     (tmp_path / "dev" / "localhost.key").chmod(0o600)
     (tmp_path / "site").mkdir()
-    (tmp_path / "readme.conf").write_text(sample)
-    result = run("check", "-c", tmp_path / "readme.conf")
-    assert result.returncode == 0 and not result.stderr and not result.stdout, result
+    for sample in samples:
+        (tmp_path / "readme.conf").write_text(sample)
+        result = run("check", "-c", tmp_path / "readme.conf")
+        assert result.returncode == 0 and not result.stderr and not result.stdout, result
 
 
 def test_every_command_is_in_the_usage():

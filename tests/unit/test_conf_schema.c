@@ -46,7 +46,7 @@ static const char everything[] =
     "} ); balance = \"least_conn\"; slow_start = \"1s\"; queue = { size = 1; timeout = \"1s\"; }; "
     "resolve = { servers = [ \"127.0.0.1\" ]; timeout = \"1s\"; interval_min = \"1s\"; interval_max = "
     "\"1s\"; hold = \"1s\"; "
-    "family = \"any\"; }; }; };\n"
+    "family = \"any\"; }; proxy_protocol = \"v2\"; }; };\n"
     "files = { f = { root = \"/\"; index = [ \"i\" ]; }; };\n"
     "listeners = { proxy = { address = \":0\"; proxy = \"b\"; "
     "filters = ( { type = \"log\"; direction = \"both\"; bytes = \"1\"; }, { type = \"capture\"; "
@@ -56,7 +56,11 @@ static const char everything[] =
     "files = "
     "\"f\"; relay = \"sendfile\"; require_zero_copy = true; timeouts = { connect = \"1s\"; handshake = "
     "\"1s\"; header "
-    "= \"1s\"; idle = \"1s\"; linger = \"1s\"; drain = \"1s\"; }; };\n" LIMITED SOCKETS "};\n";
+    "= \"1s\"; idle = \"1s\"; linger = \"1s\"; drain = \"1s\"; }; };\n" LIMITED SOCKETS
+    "routed = { address = \":0\"; tls = \"t\"; allow = [ \"10.0.0.0/8\" ]; deny = [ \"10.1.0.0/16\" ]; "
+    "proxy_protocol = { trusted = [ \"unix\" ]; }; routes = ( { sni = [ \"*.example.org\" ]; proxy = \"b\"; "
+    "}, "
+    "{ alpn = [ \"http/1.1\" ]; files = \"f\"; }, { source = [ \"::1\" ]; deny = true; } ); }; };\n";
 
 typedef void visit(const struct schema_key *key, const char *path, void *context);
 
@@ -228,7 +232,8 @@ static void test_inner_examples_load(void **state)
     const struct schema_section *listener = schema_find(&schema_root, "listeners")->section;
     for (size_t i = 0; i < listener->count; i++) {
         const struct schema_key *key = &listener->keys[i];
-        bool target = strcmp(key->name, "proxy") == 0 || strcmp(key->name, "files") == 0;
+        bool target = strcmp(key->name, "proxy") == 0 || strcmp(key->name, "files") == 0 ||
+                      strcmp(key->name, "routes") == 0;
         char text[2048];
         snprintf(text, sizeof(text),
                  "tls = { main = { certs = ( { cert = \"c\"; key = \"k\"; } ); }; };"
