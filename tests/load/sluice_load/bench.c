@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -65,7 +66,7 @@ static int start_origin(struct bench *bench)
                           bench->options.sendfile ? "--sendfile" : NULL,
                           NULL};
     struct server_start start = {
-        .name = "origin", .argv = argv, .cpus = bench->pinned ? &bench->client_cpus : NULL, .urgent = true};
+        .name = "origin", .argv = argv, .cpus = bench->pinned ? &bench->client_cpus : NULL};
 
     if (server_start(&bench->origin, &bench->workspace, &start) == -1)
         return -1;
@@ -92,6 +93,11 @@ int bench_open(struct bench *bench, const struct bench_options *options, uint64_
         workspace_write_certificate(&bench->workspace) == -1)
         return -1;
     return start_origin(bench);
+}
+
+void bench_hurry_origin(const struct bench *bench, bool urgent)
+{
+    setpriority(PRIO_PROCESS, (id_t)bench->origin.pid, urgent ? BENCH_URGENT : 0);
 }
 
 void bench_close(struct bench *bench)

@@ -19,6 +19,10 @@ struct bench_options {
     bool quiet;
 };
 
+/* The origin echoes on one port of 127.0.0.1 and of the addresses after it, so many in all: a proxy that
+ * opens a connection for each of its clients' would run out of ports for a single one (see stream_open). */
+#define BENCH_ORIGIN_ADDRESSES 8
+
 struct bench {
     struct bench_options options;
     char sluice[WORKSPACE_PATH], self[WORKSPACE_PATH];
@@ -34,6 +38,11 @@ struct bench {
 int bench_open(struct bench *bench, const struct bench_options *options, uint64_t largest)
     __attribute__((warn_unused_result));
 void bench_close(struct bench *bench);
+
+/* Whether the origin runs before ordinary processes, at the cost of a change of process for each of its
+ * answers. Refused to ordinary users, which is no error. */
+void bench_hurry_origin(const struct bench *bench, bool urgent);
+#define BENCH_URGENT (-15)
 
 /* Options of the load that the bench decides: threads, processors, timeout; closed loop, keep-alive, one
  * request. */

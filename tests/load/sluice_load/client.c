@@ -95,10 +95,14 @@ static int open_connection(struct client *client)
     const struct target *target = &options_of(client)->targets[client->target];
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = client};
 
+    unsigned sources = options_of(client)->sources, source = 0;
+
+    if (sources > 0)
+        source = 1 + worker->next_source++ % sources;
     client->readable = client->hung_up = false;
     client->state = CLIENT_CONNECT;
     worker_count(&worker->counts.connections, 1);
-    if (stream_open(&client->stream, target, worker->tls,
+    if (stream_open(&client->stream, target, source, worker->tls,
                     options_of(client)->tls.resume ? &worker->sessions[client->target] : NULL) == -1)
         return -1;
     return epoll_ctl(worker->epoll, EPOLL_CTL_ADD, client->stream.fd, &event);

@@ -45,6 +45,7 @@ enum {
     OPTION_RESUME,
     OPTION_SEND,
     OPTION_SHA256,
+    OPTION_SOURCES,
     OPTION_STATUS,
     OPTION_TIMEOUT,
     OPTION_TLS,
@@ -63,6 +64,7 @@ enum {
         {"no-keepalive", no_argument, NULL, OPTION_NO_KEEPALIVE},                                         \
         {"pid", required_argument, NULL, OPTION_PID}, {"quiet", no_argument, NULL, OPTION_QUIET},         \
         {"resume", no_argument, NULL, OPTION_RESUME}, {"sha256", required_argument, NULL, OPTION_SHA256}, \
+        {"sources", required_argument, NULL, OPTION_SOURCES},                                             \
         {"timeout", required_argument, NULL, OPTION_TIMEOUT},                                             \
     {                                                                                                     \
         "tls", required_argument, NULL, OPTION_TLS                                                        \
@@ -188,6 +190,9 @@ static void parse_option(struct command_line *line, int option)
     case OPTION_SHA256:
         line->sha256 = optarg;
         break;
+    case OPTION_SOURCES:
+        line->load.sources = (unsigned)command_count("--sources", optarg, 1, 250);
+        break;
     case OPTION_HTML:
         line->html = optarg;
         break;
@@ -287,6 +292,7 @@ static void print_usage(const char *command)
          "  -n N, -d TIME    so many requests, or so long (10s); what comes first\n"
          "  --rate N         open loop: N requests per second, timed from when each was meant to start\n"
          "  --no-keepalive   a connection for every request\n"
+         "  --sources N      connect from 127.0.0.1 to 127.0.0.N in turn: one address has 28,000 ports\n"
          "  --drain copy|trunc|verify   read the answers (default), let the kernel drop them, or compare "
          "them\n"
          "  --file FILE, --sha256 HEX   what verify compares with\n"

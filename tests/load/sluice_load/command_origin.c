@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "sluice_load/bench.h"
 #include "sluice_load/command.h"
 #include "sluice_load/content.h"
 #include "sluice_load/load.h"
@@ -243,20 +244,32 @@ static void accept_one(const struct peer *listener)
         peer_close(peer);
 }
 
-static int listen_on(const char *name, enum kind kind)
+/* address->sin_port 0: the kernel chooses, and it is told. */
+static int listen_at(enum kind kind, struct sockaddr_in *address)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
+    socklen_t size = sizeof(*address);
     struct peer *peer = calloc(1, sizeof(*peer));
 
     if (peer == NULL)
         return -1;
     peer->kind = kind;
     peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (peer->fd == -1 || bind(peer->fd, (struct sockaddr *)&address, sizeof(address)) == -1 ||
-        listen(peer->fd, 4096) == -1 || getsockname(peer->fd, (struct sockaddr *)&address, &size) == -1 ||
-        watch(peer, EPOLLIN) == -1)
+    if (peer->fd == -1 || bind(peer->fd, (struct sockaddr *)address, sizeof(*address)) == -1 ||
+        listen(peer->fd, 4096) == -1 || getsockname(peer->fd, (struct sockaddr *)address, &size) == -1)
         return -1;
+    return watch(peer, EPOLLIN);
+}
+
+/* On 127.0.0.1 and the addresses after it, so many in all, on one port. */
+static int listen_on(const char *name, enum kind kind, unsigned addresses)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+
+    for (unsigned i = 0; i < addresses; i++) {
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + i);
+        if (listen_at(kind, &address) == -1)
+            return -1;
+    }
     printf("sluice-load: listening %s 127.0.0.1:%u\n", name, ntohs(address.sin_port));
     return fflush(stdout) == 0 ? 0 : -1;
 }
@@ -309,8 +322,8 @@ int command_origin(int argc, char **argv)
     origin.epoll = epoll_create1(EPOLL_CLOEXEC);
     origin.buffer = malloc(ECHO_BUFFER);
     if (origin.file == -1 || content_open(&origin.content, content) == -1 || origin.epoll == -1 ||
-        origin.buffer == NULL || listen_on("http", KIND_HTTP_LISTENER) == -1 ||
-        listen_on("echo", KIND_ECHO_LISTENER) == -1) {
+        origin.buffer == NULL || listen_on("http", KIND_HTTP_LISTENER, 1) == -1 ||
+        listen_on("echo", KIND_ECHO_LISTENER, BENCH_ORIGIN_ADDRESSES) == -1) {
         fprintf(stderr, "sluice-load: origin: %s: %s\n", content, strerror(errno));
         return 1;
     }

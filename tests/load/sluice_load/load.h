@@ -57,8 +57,9 @@ struct load_options {
     uint64_t receive_size; /* LOAD_UNTIL_END: until the peer ends */
 
     const cpu_set_t *cpus; /* NULL: where the system likes */
-    bool urgent;           /* its threads run before ordinary ones, where that is allowed */
-    const char *live;      /* a line per second on stderr begins with this; NULL: none */
+    unsigned sources; /* connect from so many of 127.0.0.0/8 in turn, to targets on loopback; 0: from any */
+    bool urgent;      /* its threads run before ordinary ones, where that is allowed */
+    const char *live; /* a line per second on stderr begins with this; NULL: none */
 };
 
 struct load_result {

@@ -117,6 +117,7 @@ struct contest_side {
 struct contest_result {
     const struct contest *contest;
     struct contest_side ours, theirs;
+    unsigned again;        /* pairs of turns that were disturbed and made again */
     struct paths paths;    /* of Sluice, in the last repetition */
     char unavailable[200]; /* "": it was carried out */
     bool failed;           /* unavailable, and that is an error */

@@ -66,6 +66,7 @@ static int write_configuration(const struct peer *peer, const struct bench *benc
         {"PEERS", root_of(options)},
         {"ORIGIN_HTTP", bench->origin_http},
         {"ORIGIN_ECHO", bench->origin_echo},
+        {"ORIGIN_ECHO_PORT", strrchr(bench->origin_echo, ':') + 1},
         {"ORIGIN_HTTP_PORT", strrchr(bench->origin_http, ':') + 1},
         {"USER", root ? "user root;" : ""},
         {"HITCH_USER", root ? "user = \"nobody\"" : ""},

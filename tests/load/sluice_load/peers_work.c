@@ -82,6 +82,7 @@ static int make_job(struct job *job, const struct bench *bench, const struct pee
         return set_target(job, contest, address, SMALL_SIZE);
     case WORK_ECHO_CONNECTIONS:
         job->load.keep_alive = false;
+        job->load.sources = BENCH_ORIGIN_ADDRESSES;
         return make_echo(job, address);
     case WORK_ECHO:
         return make_echo(job, address);
@@ -149,8 +150,10 @@ static int run_mixed(const struct bench *bench, struct job *bulk, const struct p
         content_close(&echo.payload);
         return -1;
     }
+    bench_hurry_origin(bench, true);
     status = bench_run(bench, &echo.load, &peer->pids, &sample);
     pthread_join(thread, NULL);
+    bench_hurry_origin(bench, false);
     if (status == 0) {
         take_figures(side, &sample);
         bench_sample_free(&sample);

@@ -53,10 +53,11 @@ static json_t *goals_json(const struct contest_result *row)
 
 static json_t *row_json(const struct contest_result *row)
 {
-    json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:i, s:o, s:b}", "name", row->contest->name, "work", row->contest->text, "against",
-        row->contest->against, "connections", (int)row->contest->connections, "unavailable",
-        row->unavailable[0] != '\0' ? json_string(row->unavailable) : json_null(), "failed", row->failed);
+    json_t *object = json_pack("{s:s, s:s, s:s, s:i, s:o, s:b, s:i}", "name", row->contest->name, "work",
+                               row->contest->text, "against", row->contest->against, "connections",
+                               (int)row->contest->connections, "unavailable",
+                               row->unavailable[0] != '\0' ? json_string(row->unavailable) : json_null(),
+                               "failed", row->failed, "turns_made_again", (int)row->again);
 
     json_object_set_new(object, "goals", goals_json(row));
     json_object_set_new(object, "sluice", side_json(&row->ours));

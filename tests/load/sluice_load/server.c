@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,8 +36,6 @@ static void become(const struct server *server, const struct server_start *start
     signal(SIGPIPE, SIG_DFL);
     if (start->cpus != NULL)
         sched_setaffinity(0, sizeof(*start->cpus), start->cpus);
-    if (start->urgent)
-        setpriority(PRIO_PROCESS, 0, -15); /* refused to ordinary users, which is no error */
     if (start->libraries != NULL)
         setenv("LD_LIBRARY_PATH", start->libraries, 1);
     if (log == -1 || null == -1 || getppid() != parent)

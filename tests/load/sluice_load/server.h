@@ -22,7 +22,6 @@ struct server_start {
     const char *const *argv;
     const char *libraries; /* LD_LIBRARY_PATH; NULL: as it is */
     const cpu_set_t *cpus; /* NULL: anywhere */
-    bool urgent;           /* before ordinary processes, where that is allowed */
 };
 
 /* All: -1 with a message on stderr, which quotes the server's own where it has died. */

@@ -88,7 +88,25 @@ static int set_up_tls(struct stream *stream, const struct target *target, SSL_CT
     return session == NULL || *session == NULL ? 0 : offer_session(stream->ssl, *session);
 }
 
-int stream_open(struct stream *stream, const struct target *target, SSL_CTX *ctx, SSL_SESSION **session)
+/* The port is chosen with the target in view, as without bind(). */
+static int bind_source(int fd, const struct target *target, unsigned source)
+{
+    struct sockaddr_in address;
+    int one = 1;
+
+    if (source == 0 || target->address.ss_family != AF_INET)
+        return 0;
+    memcpy(&address, &target->address, sizeof(address));
+    if (ntohl(address.sin_addr.s_addr) >> 24 != IN_LOOPBACKNET)
+        return 0;
+    address.sin_addr.s_addr = htonl((INADDR_LOOPBACK & 0xffffff00) | source);
+    address.sin_port = 0;
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+    return bind(fd, (const struct sockaddr *)&address, sizeof(address));
+}
+
+int stream_open(struct stream *stream, const struct target *target, unsigned source, SSL_CTX *ctx,
+                SSL_SESSION **session)
 {
     int one = 1, error;
 
@@ -98,6 +116,8 @@ int stream_open(struct stream *stream, const struct target *target, SSL_CTX *ctx
         return -1;
     if (target->address.ss_family != AF_UNIX)
         setsockopt(stream->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    if (bind_source(stream->fd, target, source) == -1)
+        goto fail;
     if (connect(stream->fd, (const struct sockaddr *)&target->address, target->address_size) == -1 &&
         errno != EINPROGRESS)
         goto fail;

@@ -32,10 +32,11 @@ struct stream {
     SSL *ssl;
 };
 
-/* Begins to connect; -1 with errno. session: where the latest session is kept; NULL: nowhere. It must outlive
- * the stream. */
-int stream_open(struct stream *stream, const struct target *target, SSL_CTX *ctx, SSL_SESSION **session)
-    __attribute__((warn_unused_result));
+/* Begins to connect; -1 with errno. source: from 127.0.0.SOURCE, of a target there; 0: from any address. One
+ * address has ports for 14,000 connections a second to the same target; then the kernel searches for those
+ * that are free. session: where the latest session is kept; NULL: nowhere. It must outlive the stream. */
+int stream_open(struct stream *stream, const struct target *target, unsigned source, SSL_CTX *ctx,
+                SSL_SESSION **session) __attribute__((warn_unused_result));
 
 /* After the socket became writable: whether it is connected. */
 enum stream_result stream_finish_connect(struct stream *stream);

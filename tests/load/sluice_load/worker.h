@@ -53,6 +53,7 @@ struct worker {
     struct client *clients, *idle, *ready;
     unsigned in_flight, resting;
     uint64_t next_target, tick_ns;
+    unsigned next_source;
 
     struct worker_counts counts;
     struct histogram *latency, *corrected, *connect;
