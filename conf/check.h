@@ -7,6 +7,7 @@
 
 void check_backend(const struct conf_backend *backend, struct conf_problems *problems);
 void check_names(const struct conf *conf, struct conf_problems *problems);
+void check_health(const struct conf_backend *backend, struct conf_problems *problems);
 void check_files(const struct conf_files *files, struct conf_problems *problems);
 void check_tls(const struct conf_tls *tls, struct conf_problems *problems);
 /* owner: where its keys stand, "tls.main". */
@@ -18,6 +19,11 @@ void check_transparent(const struct conf *conf, struct conf_problems *problems);
 void check_limits(const struct conf_listener *listener, struct conf_problems *problems);
 void check_listener(const struct conf_listener *listener, struct conf_problems *problems);
 void check_filters(const struct conf_listener *listener, struct conf_problems *problems);
+
+/* A problem of backends.NAME.KEY. */
+void check_add_backend(struct conf_problems *problems, struct conf_place place,
+                       const struct conf_backend *backend, const char *key, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 
 /* A part of check_listener(). */
 void check_routes(const struct conf_listener *listener, struct conf_problems *problems);

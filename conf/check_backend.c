@@ -8,10 +8,8 @@
 #include "conf/check.h"
 #include "conf/memory.h"
 
-/* A problem of backends.NAME.KEY. */
-static void __attribute__((format(printf, 5, 6)))
-add(struct conf_problems *problems, struct conf_place place, const struct conf_backend *backend,
-    const char *key, const char *format, ...)
+void check_add_backend(struct conf_problems *problems, struct conf_place place,
+                       const struct conf_backend *backend, const char *key, const char *format, ...)
 {
     va_list arguments;
     char *text = NULL;
@@ -44,12 +42,13 @@ static void check_server(const struct conf_backend *backend, size_t i, struct co
     const char *problem = find_address_problem(address);
     char *key = memory_format("servers[%zu].address", i);
     if (problem != NULL) {
-        add(problems, address->place, backend, key, "\"%s\" %s", address->text, problem);
+        check_add_backend(problems, address->place, backend, key, "\"%s\" %s", address->text, problem);
     }
     for (size_t j = 0; j < i && address->length != 0; j++) {
         const struct conf_address *other = &backend->servers[j].address;
         if (other->length != 0 && conf_address_equal(address, other)) {
-            add(problems, address->place, backend, key,
+            check_add_backend(
+                problems, address->place, backend, key,
                 "\"%s\" is listed already (line %d): delete one; for a larger share, give it a `weight`",
                 address->text, other->place.line);
             break;
@@ -66,11 +65,12 @@ static void check_roles(const struct conf_backend *backend, struct conf_problems
         limited += backend->servers[i].max_connections_place.line != 0;
     }
     if (backups > 0 && backups == backend->server_count) {
-        add(problems, backend->place, backend, "servers",
-            "every server is a `backup`: delete it from those that serve from day to day");
+        check_add_backend(problems, backend->place, backend, "servers",
+                          "every server is a `backup`: delete it from those that serve from day to day");
     }
     if (backend->queue_place.line != 0 && limited == 0) {
-        add(problems, backend->queue_place, backend, "queue",
+        check_add_backend(
+            problems, backend->queue_place, backend, "queue",
             "nobody ever waits, since no server has `max_connections`: give it to the servers, or delete "
             "this");
     }
@@ -80,7 +80,8 @@ static void check_slow_start(const struct conf_backend *backend, struct conf_pro
 {
     bool hash = backend->balance == CONF_BALANCE_SOURCE_HASH || backend->balance == CONF_BALANCE_MAGLEV;
     if (backend->slow_start_place.line != 0 && hash) {
-        add(problems, backend->slow_start_place, backend, "slow_start",
+        check_add_backend(
+            problems, backend->slow_start_place, backend, "slow_start",
             "a weight that grows would move clients from server to server, which `balance` = \"%s\" is there "
             "to "
             "avoid: delete this, or choose \"round_robin\", \"least_conn\" or \"random\"",
@@ -95,4 +96,5 @@ void check_backend(const struct conf_backend *backend, struct conf_problems *pro
     }
     check_roles(backend, problems);
     check_slow_start(backend, problems);
+    check_health(backend, problems);
 }

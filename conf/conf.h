@@ -54,6 +54,10 @@ bool conf_address_parse_server(const char *text, struct conf_address *address, c
 void conf_address_clear(struct conf_address *address);
 bool conf_address_equal(const struct conf_address *a, const struct conf_address *b);
 
+/* "200" or "200-399", within 100 and 599. false: it is neither. */
+bool conf_status_range_parse(const char *text, unsigned *low, unsigned *high)
+    __attribute__((warn_unused_result));
+
 /* A range of addresses. An IPv4 client of a dual-stack socket is matched as IPv4. */
 struct conf_cidr {
     int family;      /* AF_INET, AF_INET6, AF_UNIX */
@@ -148,6 +152,24 @@ enum conf_balance {
     CONF_BALANCE_SOURCE_HASH,
     CONF_BALANCE_MAGLEV,
 };
+enum conf_health_type { CONF_HEALTH_TCP, CONF_HEALTH_TLS, CONF_HEALTH_HTTP, CONF_HEALTH_HTTPS };
+struct conf_health {
+    enum conf_health_type type;
+    uint32_t interval_ms, timeout_ms;
+    unsigned jitter; /* per cent */
+    unsigned rise, fall;
+    char *path;          /* "/" unless given */
+    char *host;          /* NULL: the server's address */
+    char **status;       /* conf_status_range_parse() takes each */
+    size_t status_count; /* at least one */
+    struct conf_place path_place, host_place, status_place;
+};
+struct conf_eject {
+    unsigned failures;
+    uint32_t base_ms, max_ms;
+    unsigned share; /* per cent */
+    struct conf_place base_place;
+};
 struct conf_queue {
     unsigned size;
     uint32_t timeout_ms;
@@ -172,6 +194,10 @@ struct conf_backend {
     uint32_t slow_start_ms; /* 0: none */
     struct conf_queue queue;
     struct conf_outgoing outgoing;
+    bool panic;
+    bool has_health, has_eject; /* else all of it has no meaning */
+    struct conf_health health;
+    struct conf_eject eject;
     struct conf_place slow_start_place, queue_place; /* line 0 where the key isn't given */
     struct conf_resolve resolve;                     /* the global one where the backend says nothing */
     struct conf_place resolve_place;

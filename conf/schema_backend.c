@@ -111,6 +111,32 @@ static const struct schema_key backend_keys[] = {
         .offset = offsetof(struct conf_backend, balance),
     },
     {
+        .name = "health",
+        .type = SCHEMA_GROUP,
+        .help = "Checks each server again and again, whether or not there are connections",
+        .example = "{ type = \"http\"; path = \"/healthz\"; }",
+        .section = &schema_health,
+        .offset = offsetof(struct conf_backend, health),
+        .given_offset = offsetof(struct conf_backend, has_health),
+    },
+    {
+        .name = "eject",
+        .type = SCHEMA_GROUP,
+        .help = "Leaves a server out for a while when connections to it fare badly",
+        .example = "{ failures = 3; base = \"5s\"; }",
+        .section = &schema_eject,
+        .offset = offsetof(struct conf_backend, eject),
+        .given_offset = offsetof(struct conf_backend, has_eject),
+    },
+    {
+        .name = "panic",
+        .type = SCHEMA_BOOLEAN,
+        .help = "When no server is up, those that checks call down are tried all the same",
+        .example = "false",
+        .fallback = "true",
+        .offset = offsetof(struct conf_backend, panic),
+    },
+    {
         .name = "slow_start",
         .type = SCHEMA_DURATION,
         .help =

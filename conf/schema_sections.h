@@ -23,3 +23,5 @@ extern const struct schema_section schema_route;                            /* s
 extern const struct schema_section schema_listener_tcp, schema_backend_tcp; /* struct conf_tcp */
 extern const struct schema_section schema_timeouts;                         /* struct conf_timeouts */
 extern const struct schema_section schema_filter;                           /* struct conf_filter */
+extern const struct schema_section schema_health;                           /* struct conf_health */
+extern const struct schema_section schema_eject;                            /* struct conf_eject */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proxy/backend_names.h"
+#include "proxy/health/checker.h"
 #include "relay/loop.h"
 
 /* Workers must not write to each other's cache lines. */
@@ -30,8 +31,10 @@ int backend_init(struct backend *backend, const struct conf_backend *conf, struc
 {
     *backend = (struct backend){
         .name = conf->name,
-        .balancing = {.balance = conf->balance, .slow_start_ms = conf->slow_start_ms, .panic = true},
+        .balancing = {.balance = conf->balance, .slow_start_ms = conf->slow_start_ms, .panic = conf->panic},
         .queue = conf->queue,
+        .ejects = conf->has_eject,
+        .eject = conf->eject,
         .outgoing = &conf->outgoing};
     pthread_mutex_init(&backend->lock, NULL);
     backend->shared = backend_shared_get(registry, conf->name);
@@ -106,6 +109,7 @@ void backend_publish(struct backend *backend, struct server_set *set)
     pthread_mutex_unlock(&backend->lock);
     server_set_unref(old);
     backend_queue_wake(backend->shared);
+    checker_look(backend->checker);
 }
 
 struct server_set *backend_set(struct backend *backend)

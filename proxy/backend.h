@@ -20,6 +20,7 @@
 #include "proxy/balancer.h"
 #include "proxy/server_set.h"
 
+struct checker;
 struct backend_names;
 struct resolver;
 
@@ -27,9 +28,12 @@ struct backend {
     const char *name; /* borrowed from the conf */
     struct balancer_options balancing;
     struct conf_queue queue;
+    bool ejects;
+    struct conf_eject eject;
     const struct conf_outgoing *outgoing; /* borrowed from the conf; NULL: nothing is asked of its sockets */
     struct backend_shared *shared;        /* a reference: what all generations know of it */
     struct backend_names *names;          /* where its sets come from */
+    struct checker *checker;              /* its servers are checked, it is told of other sets; NULL: none */
     pthread_mutex_t lock;
     struct server_set *newest;  /* a reference; under the lock */
     _Atomic uint64_t published; /* counts the sets; changed under the lock */

@@ -11,6 +11,8 @@
 struct backend_registry {
     pthread_mutex_t lock;
     SLIST_HEAD(, backend_shared) backends;
+    void (*note)(void *arg, const char *line);
+    void *note_arg;
 };
 
 struct backend_registry *backend_registry_new(void)
@@ -30,6 +32,19 @@ void backend_registry_free(struct backend_registry *registry)
         return;
     pthread_mutex_destroy(&registry->lock);
     free(registry);
+}
+
+void backend_registry_on_note(struct backend_registry *registry, void (*note)(void *arg, const char *line),
+                              void *arg)
+{
+    registry->note = note;
+    registry->note_arg = arg;
+}
+
+void backend_registry_note(const struct backend_registry *registry, const char *line)
+{
+    if (registry->note != NULL)
+        registry->note(registry->note_arg, line);
 }
 
 /* Takes one off unless it is the last: that one goes under the lock, where nobody can find it meanwhile. */
@@ -228,6 +243,7 @@ void backend_server_connected(struct backend_server *server)
     atomic_fetch_add_explicit(&server->stats.connections, 1, memory_order_relaxed);
     atomic_store_explicit(&server->stats.up, 1, memory_order_relaxed);
     atomic_store_explicit(&server->avoid_until_ms, 0, memory_order_relaxed);
+    atomic_store_explicit(&server->connect_failures, 0, memory_order_relaxed);
 }
 
 void backend_server_failed(struct backend_server *server, uint64_t now_ms)
@@ -235,6 +251,24 @@ void backend_server_failed(struct backend_server *server, uint64_t now_ms)
     atomic_fetch_add_explicit(&server->stats.failures, 1, memory_order_relaxed);
     atomic_store_explicit(&server->stats.up, 0, memory_order_relaxed);
     atomic_store_explicit(&server->avoid_until_ms, now_ms + BACKEND_AVOID_MS, memory_order_relaxed);
+}
+
+void backend_server_checked(struct backend_server *server, bool down, uint64_t now_ms)
+{
+    if (atomic_exchange_explicit(&server->down, down, memory_order_relaxed) == down || down)
+        return;
+    atomic_store_explicit(&server->up_since_ms, now_ms, memory_order_relaxed);
+    atomic_store_explicit(&server->ejected_until_ms, 0, memory_order_relaxed);
+    atomic_store_explicit(&server->avoid_until_ms, 0, memory_order_relaxed);
+    backend_queue_wake(server->backend);
+}
+
+bool backend_server_is_up(const struct backend_server *server, uint64_t now_ms)
+{
+    if (backend_server_condition(server, now_ms) != BACKEND_UP)
+        return false;
+    return atomic_load_explicit(&server->is_checked, memory_order_relaxed) ||
+           atomic_load_explicit(&server->stats.up, memory_order_relaxed) != 0;
 }
 
 void backend_server_released(struct backend_server *server)

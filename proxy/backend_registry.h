@@ -41,13 +41,22 @@ struct backend_server {
     struct conf_address address; /* a copy; its text is the name */
     struct server_stats stats;
     _Atomic uint64_t avoid_until_ms; /* loop_now_ms(): after a failure others are preferred for a moment */
-    _Atomic bool down;               /* its health check's word */
-    _Atomic uint64_t ejected_until_ms;
+    _Atomic bool is_checked;
+    _Atomic uint64_t check_result; /* health_result_pack() of the last one */
+    _Atomic uint64_t checked_ms;
+    _Atomic bool down;                               /* its health check's word */
+    _Atomic unsigned connect_failures, early_resets; /* in a row */
+    _Atomic uint64_t ejected_until_ms, ejected_for_ms;
+    _Atomic uint64_t ejections;
     _Atomic uint64_t up_since_ms; /* 0: as long as we are */
 };
 
 /* NULL: out of memory. */
 struct backend_registry *backend_registry_new(void);
+/* Where what an operator should know of is told; before anybody else has the registry. */
+void backend_registry_on_note(struct backend_registry *registry, void (*note)(void *arg, const char *line),
+                              void *arg);
+void backend_registry_note(const struct backend_registry *registry, const char *line);
 /* When nobody holds a reference any more. NULL: nothing. */
 void backend_registry_free(struct backend_registry *registry);
 
@@ -80,5 +89,9 @@ void backend_server_vacate(struct backend_server *server);
 /* The outcome of a connect. */
 void backend_server_connected(struct backend_server *server);
 void backend_server_failed(struct backend_server *server, uint64_t now_ms);
+/* What health checks say now. Coming up clears what connections said against it. */
+void backend_server_checked(struct backend_server *server, bool down, uint64_t now_ms);
+/* Whether it is said to be up: by checks if there are any, else by the last connect. */
+bool backend_server_is_up(const struct backend_server *server, uint64_t now_ms);
 /* A connection that was connected() has ended: vacates as well. */
 void backend_server_released(struct backend_server *server);

@@ -6,11 +6,25 @@
 
 #include "proxy/conn_internal.h"
 #include "proxy/dial.h"
+#include "proxy/ejection.h"
 #include "proxy/filters/filter_set.h"
 #include "proxy/worker_internal.h"
 #include "relay/session.h"
 
 /* --- Relaying --- */
+
+/* What the end says of the server. */
+static void judge_server(struct conn *conn, const struct session_end *end)
+{
+    const bool answered = flow_moved(session_flow(conn->session, SESSION_TO_CLIENT)) > 0;
+    const bool lost =
+        end->end == FLOW_END_SOURCE || end->end == FLOW_END_SINK || end->end == FLOW_END_TRUNCATED;
+
+    if (answered || end->end == FLOW_END_COMPLETE)
+        ejection_note(conn->target->backend, conn->server_used, EJECTION_GOOD, loop_now_ms());
+    else if (lost && end->closed_by == SESSION_SERVER)
+        ejection_note(conn->target->backend, conn->server_used, EJECTION_EARLY_RESET, loop_now_ms());
+}
 
 static void on_session_end(void *arg, const struct session_end *end)
 {
@@ -19,6 +33,7 @@ static void on_session_end(void *arg, const struct session_end *end)
     char denial[160];
 
     assert(conn->state == CONN_RELAYING);
+    judge_server(conn, end);
     outcome.closed_by = end->closed_by == SESSION_CLIENT   ? CLOSED_BY_CLIENT
                         : end->closed_by == SESSION_SERVER ? CLOSED_BY_SERVER
                                                            : CLOSED_BY_SLUICE;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/ejection.h"
 #include "proxy/tcp_options.h"
 #include "relay/timer.h"
 
@@ -42,6 +43,7 @@ struct dial {
 };
 
 static void dial_next(struct dial *dial);
+static void on_lost(struct dial *dial, int error);
 
 static bool was_reached(enum dial_status status)
 {
@@ -93,12 +95,20 @@ static void note_failure(struct dial *dial, const char *why)
     snprintf(dial->detail, sizeof(dial->detail), "%s: %s", dial->current->name, why);
 }
 
+static void note_at_fault(struct dial *dial)
+{
+    const uint64_t now = loop_now_ms();
+
+    backend_server_failed(dial->current, now);
+    ejection_note(dial->options.backend, dial->current, EJECTION_CONNECT_FAILED, now);
+}
+
 /* The current server can't be had: on to the next. */
 static void try_failed(struct dial *dial, const char *why, bool server_at_fault)
 {
     note_failure(dial, why);
     if (server_at_fault)
-        backend_server_failed(dial->current, loop_now_ms());
+        note_at_fault(dial);
     endpoint_reset(dial->options.server);
     dial_next(dial);
 }
@@ -133,10 +143,7 @@ static void on_server_ready(void *arg)
     if (error == 0) {
         dial_finish(dial, DIAL_CONNECTED);
     } else if (error == ECONNRESET || error == EPIPE) {
-        /* A SYN that is refused gives ECONNREFUSED: this was a connection, with a server that is alive. */
-        snprintf(dial->detail, sizeof(dial->detail), "%s", strerror(error));
-        endpoint_close(dial->options.server);
-        dial_finish(dial, DIAL_LOST);
+        on_lost(dial, error);
     } else {
         try_failed(dial, strerror(error), true);
     }
@@ -259,46 +266,77 @@ static void give_up(struct dial *dial, const char *why)
     dial_finish(dial, DIAL_NO_SERVER);
 }
 
-/* Chooses the next server, which gets its share of the time that is left. false: it waits, or nobody is left
- * to try and that has been told. */
-static bool choose_next(struct dial *dial)
+/* What the balancer says now, without acting on it. */
+static enum backend_answer choose(struct dial *dial, struct backend_choice *choice)
 {
-    const uint64_t now = loop_now_ms();
     const struct balancer_request request = {.tried = dial->tried,
                                              .tried_count = dial->tried_count,
                                              .client_hash = dial->options.client_hash,
-                                             .now_ms = now};
+                                             .now_ms = loop_now_ms()};
+
+    return backend_choose(dial->options.backend, dial->options.worker_index, &request, &dial->waiter, choice);
+}
+
+/* It gets its share of the time that is left. */
+static void set_current(struct dial *dial, const struct backend_choice *choice)
+{
+    const uint64_t now = loop_now_ms(), left_ms = dial->deadline_ms > now ? dial->deadline_ms - now : 0;
     const size_t room = DIAL_TRIES_MAX - dial->tried_count;
+    const size_t sharers = choice->left < room ? choice->left : room;
+
+    dial->state = DIAL_STATE_CONNECTING;
+    dial->current = choice->server;
+    dial->tried[dial->tried_count++] = backend_server_ref(choice->server);
+    dial->try_deadline_ms = now + (left_ms + sharers - 1) / sharers;
+}
+
+static bool may_go_on(const struct dial *dial)
+{
+    return dial->tried_count < DIAL_TRIES_MAX && loop_now_ms() < dial->deadline_ms;
+}
+
+/* Another server than those tried, if one can be had at once. */
+static bool choose_other(struct dial *dial)
+{
+    struct backend_choice choice;
+
+    if (!may_go_on(dial))
+        return false;
+    if (choose(dial, &choice) == BACKEND_CHOSEN) {
+        set_current(dial, &choice);
+        return true;
+    }
+    backend_queue_leave(dial->options.backend->shared, &dial->waiter);
+    return false;
+}
+
+/* Chooses the next server. false: it waits, or nobody is left to try and that has been told. */
+static bool choose_next(struct dial *dial)
+{
     struct backend_choice choice;
 
     leave_current(dial);
     if (dial->state == DIAL_STATE_QUEUED)
-        dial->deadline_ms = now + dial->options.timeout_ms;
-    if (room == 0 || now >= dial->deadline_ms) {
+        dial->deadline_ms = loop_now_ms() + dial->options.timeout_ms;
+    if (!may_go_on(dial)) {
         give_up(dial, NULL);
         return false;
     }
-    switch (
-        backend_choose(dial->options.backend, dial->options.worker_index, &request, &dial->waiter, &choice)) {
+    switch (choose(dial, &choice)) {
     case BACKEND_CHOSEN:
-        break;
+        set_current(dial, &choice);
+        return true;
     case BACKEND_NOBODY:
         give_up(dial, dial->tried_count == 0 ? "no server for now" : NULL);
-        return false;
+        break;
     case BACKEND_WAIT:
         wait_in_queue(dial);
-        return false;
+        break;
     case BACKEND_OVERFLOW:
         give_up(dial, "every server has its max_connections, and the queue is full");
-        return false;
+        break;
     }
-    dial->state = DIAL_STATE_CONNECTING;
-    dial->current = choice.server;
-    dial->tried[dial->tried_count++] = backend_server_ref(dial->current);
-    if (choice.left > room)
-        choice.left = room;
-    dial->try_deadline_ms = now + (dial->deadline_ms - now + choice.left - 1) / choice.left;
-    return true;
+    return false;
 }
 
 static void note_refusal(struct dial *dial, const char *why)
@@ -306,22 +344,47 @@ static void note_refusal(struct dial *dial, const char *why)
     snprintf(dial->detail, sizeof(dial->detail), "%s: %s: %s", dial->current->name, dial->refused, why);
 }
 
+/* No local port left for this destination, or a setting of ours that the kernel doesn't take, is not the
+ * server's failure; another may still do. */
+static void note_failed_at_once(struct dial *dial, int error)
+{
+    note_failure(dial, strerror(error));
+    if (dial->refused != NULL)
+        note_refusal(dial, strerror(error));
+    else if (error != EADDRNOTAVAIL)
+        note_at_fault(dial);
+}
+
 static void dial_next(struct dial *dial)
 {
-    int error;
-
     while (choose_next(dial)) {
         if (dial_current(dial))
             return;
-        /* No local port left for this destination, or a setting of ours that the kernel doesn't take, is not
-         * the server's failure; another may still do. */
-        error = errno;
-        note_failure(dial, strerror(error));
-        if (dial->refused != NULL)
-            note_refusal(dial, strerror(error));
-        else if (error != EADDRNOTAVAIL)
-            backend_server_failed(dial->current, loop_now_ms());
+        note_failed_at_once(dial, errno);
     }
+}
+
+/* A SYN that is refused gives ECONNREFUSED: this was a connection, with a server that is alive, or was when
+ * the kernel accepted for it. Nothing was forwarded, so another server will do; without one, the reset is
+ * passed on. */
+static void on_lost(struct dial *dial, int error)
+{
+    struct backend_server *lost = dial->current;
+
+    snprintf(dial->detail, sizeof(dial->detail), "%s", strerror(error));
+    endpoint_reset(dial->options.server);
+    ejection_note(dial->options.backend, lost, EJECTION_EARLY_RESET, loop_now_ms());
+    dial->current = NULL;
+    if (choose_other(dial)) {
+        backend_server_vacate(lost);
+        if (!dial_current(dial)) {
+            note_failed_at_once(dial, errno);
+            dial_next(dial);
+        }
+        return;
+    }
+    dial->current = lost;
+    dial_finish(dial, DIAL_LOST);
 }
 
 static void on_turn(struct backend_waiter *waiter)

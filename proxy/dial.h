@@ -14,9 +14,9 @@ struct dial;
 
 enum dial_status {
     DIAL_CONNECTED,
-    DIAL_LOST,        /* was connected, and the server has reset it already: the endpoint is closed */
-    DIAL_NO_SERVER,   /* each was tried, or the deadline is over; `detail` tells of the last */
-    DIAL_WAITED,      /* too long, in the backend's queue */
+    DIAL_LOST,      /* was connected, and reset at once; there was no other server. The endpoint is closed */
+    DIAL_NO_SERVER, /* each was tried, or the deadline is over; `detail` tells of the last */
+    DIAL_WAITED,    /* too long, in the backend's queue */
     DIAL_NO_RESOURCE, /* no descriptor or memory here: no server's fault */
 };
 

@@ -160,6 +160,9 @@ static bool build_backends(struct generation *generation, const struct generatio
             report_memory(problems);
             return false;
         }
+    for (size_t i = 0; i < conf->backend_count; i++)
+        if (conf->backends[i].has_health)
+            generation->backends[i].checker = options->checker;
     return true;
 }
 

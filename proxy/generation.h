@@ -79,6 +79,7 @@ struct generation_options {
     unsigned worker_count;
     struct stats_registry *registry;   /* borrowed, outlives the generation */
     struct backend_registry *backends; /* likewise */
+    struct checker *checker;           /* likewise; NULL: servers aren't checked */
     struct resolver *resolver;        /* likewise; NULL: names of servers stand for nothing (checking only) */
     struct ticket_keys *tickets;      /* likewise; NULL: no session tickets */
     const struct http_handler *admin; /* NULL: checking only */

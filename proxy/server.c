@@ -15,6 +15,7 @@
 #include "certs/tickets.h"
 #include "proxy/disk.h"
 #include "proxy/errlog.h"
+#include "proxy/health/checker.h"
 #include "proxy/mailbox.h"
 #include "proxy/names/resolver.h"
 #include "proxy/server_internal.h"
@@ -39,6 +40,11 @@ static unsigned count_cpus(void)
     if (sched_getaffinity(0, sizeof(set), &set) == 0)
         return (unsigned)CPU_COUNT(&set);
     return 1;
+}
+
+static void on_backend_note(void *arg, const char *line)
+{
+    server_note(arg, "%s", line);
 }
 
 static void on_signal(evutil_socket_t fd, short what, void *arg);
@@ -105,6 +111,7 @@ static int make_parts(struct server *server, const struct conf *conf)
     server->registry = stats_registry_new(server->worker_count);
     server->backends = backend_registry_new();
     server->resolver = server_names_new(server);
+    server->checker = checker_new(on_backend_note, server);
     server->tickets = ticket_keys_new();
     server->listening = listen_set_new(server->worker_count);
     server->log = log_new(0);
@@ -112,7 +119,8 @@ static int make_parts(struct server *server, const struct conf *conf)
     server->disk_threads = conf->disk_threads;
     if (server->workers == NULL || server->mailbox == NULL || server->housekeeping == NULL ||
         server->registry == NULL || server->backends == NULL || server->resolver == NULL ||
-        server->tickets == NULL || server->listening == NULL || server->log == NULL || server->disk == NULL)
+        server->checker == NULL || server->tickets == NULL || server->listening == NULL ||
+        server->log == NULL || server->disk == NULL)
         return -1;
     for (unsigned i = 0; i < server->worker_count; i++) {
         server->workers[i] = worker_new(&(struct worker_options){.server = server,
@@ -123,6 +131,7 @@ static int make_parts(struct server *server, const struct conf *conf)
         if (server->workers[i] == NULL)
             return -1;
     }
+    backend_registry_on_note(server->backends, on_backend_note, server);
     return server->options.handle_signals ? take_signals(server) : 0;
 }
 
@@ -168,6 +177,8 @@ int server_start(struct server *server)
 
     if (log_start(server->log) == -1 || resolver_start(server->resolver) == -1 ||
         disk_start(server->disk, server->disk_threads) == -1)
+        return -1;
+    if (checker_start(server->checker) == -1)
         return -1;
     server_names_await(server, server->generation);
     server->state = SERVER_RUNNING;
@@ -278,6 +289,7 @@ void server_free(struct server *server)
     for (unsigned i = 0; server->workers != NULL && i < server->worker_count; i++)
         worker_free(server->workers[i]);
     free(server->workers);
+    checker_free(server->checker); /* its last words go to the mailbox */
     if (server->generation != NULL)
         generation_retire(server->generation);
     resolver_free(server->resolver); /* before what its last words would reach */

@@ -10,6 +10,7 @@
 
 #include "proxy/admin/admin.h"
 #include "proxy/errlog.h"
+#include "proxy/health/checker.h"
 #include "proxy/server_internal.h"
 #include "proxy/tcp_options.h"
 
@@ -196,6 +197,7 @@ bool server_change_prepare(struct server *server, struct conf *conf, struct serv
         .registry = server->registry,
         .backends = server->backends,
         .resolver = server->resolver,
+        .checker = server->checker,
         .tickets = server->tickets,
         .admin = &admin,
         .file_uid = change_user ? server->privileges.uid : (uid_t)-1,
@@ -258,6 +260,7 @@ void server_change_commit(struct server *server, struct server_change *change)
         if (conf->backends[i].outgoing.tcp.fast_open)
             errlog("backend %s: tcp.fast_open %s", conf->backends[i].name,
                    tcp_options_fast_open_problem(false));
+    checker_adopt(server->checker, server->generation);
     free_change(server, change);
     if (old != NULL)
         generation_retire(old);

@@ -29,6 +29,7 @@ struct server {
     struct stats_registry *registry;
     struct backend_registry *backends;
     struct resolver *resolver;
+    struct checker *checker;
     struct ticket_keys *tickets;
     struct listen_set *listening;
     struct log *log;

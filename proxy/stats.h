@@ -20,5 +20,5 @@ struct listener_stats {
 struct server_stats {
     _Atomic uint64_t connections_total, connections, failures;
     _Atomic uint64_t occupied; /* connections, and those being made */
-    _Atomic int up; /* 1, or 0 after the last connect failed; without health checks it is still tried */
+    _Atomic int up;            /* 1, or 0 after the last connect failed */
 };

@@ -6,29 +6,37 @@
 
 #include "proxy/admin/metrics.h"
 #include "proxy/backend_names.h"
+#include "relay/loop.h"
 
-static uint64_t server_up(const struct server_stats *stats)
+static uint64_t server_up(const struct backend_server *server)
 {
-    return (uint64_t)atomic_load_explicit(&stats->up, memory_order_relaxed);
+    return backend_server_is_up(server, loop_now_ms());
 }
 
-static uint64_t server_connections(const struct server_stats *stats)
+static uint64_t server_connections(const struct backend_server *server)
 {
-    return relay_counter_get(&stats->connections);
+    return relay_counter_get(&server->stats.connections);
 }
 
-static uint64_t server_failures(const struct server_stats *stats)
+static uint64_t server_failures(const struct backend_server *server)
 {
-    return relay_counter_get(&stats->failures);
+    return relay_counter_get(&server->stats.failures);
+}
+
+static uint64_t server_ejections(const struct backend_server *server)
+{
+    return relay_counter_get(&server->ejections);
 }
 
 static const struct {
     const char *name, *type, *help;
-    uint64_t (*value)(const struct server_stats *stats);
+    uint64_t (*value)(const struct backend_server *server);
 } backend_metrics[] = {
-    {"sluice_backend_up", "gauge", "1, or 0 after the last connect to the server failed.", server_up},
+    {"sluice_backend_up", "gauge",
+     "1, or 0: its checks say so, it is ejected, or without checks the last connect failed.", server_up},
     {"sluice_backend_connections", "gauge", "Connections open to the server now.", server_connections},
     {"sluice_backend_failures_total", "counter", "Connects to the server that failed.", server_failures},
+    {"sluice_backend_ejections_total", "counter", "Times the server was ejected.", server_ejections},
 };
 
 static uint64_t queue_length(const struct backend_queue *queue)
@@ -79,7 +87,7 @@ static void write_servers(const struct generation *generation, FILE *stream)
                 metrics_write_label(stream, "backend", backend->name);
                 fputc(',', stream);
                 metrics_write_label(stream, "server", server->name);
-                fprintf(stream, "} %" PRIu64 "\n", backend_metrics[m].value(&server->stats));
+                fprintf(stream, "} %" PRIu64 "\n", backend_metrics[m].value(server));
             }
             server_set_unref(set);
         }

@@ -394,22 +394,51 @@ static void test_cancelled_after_the_server_accepted(void **state)
     teardown(&f);
 }
 
-/* That is the end of this connection, not a reason to try another server. */
-static void test_reset_as_soon_as_connected(void **state)
+static void accept_and_reset(int listening)
 {
     const struct linger at_once = {.l_onoff = 1};
+    const int accepted = accept(listening, NULL, NULL);
+
+    assert_int_equal(setsockopt(accepted, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+    close(accepted);
+}
+
+/* Nothing was forwarded: another server does as well. */
+static void test_reset_as_soon_as_connected(void **state)
+{
     struct fixture f;
     char text[64], other[64];
-    int listening = listen_tcp(8, text, sizeof(text)), unused = listen_tcp(8, other, sizeof(other)), accepted;
+    int listening = listen_tcp(8, text, sizeof(text)), good = listen_tcp(8, other, sizeof(other));
 
     (void)state;
     setup(&f);
     add_server(&f, text);
     add_server(&f, other);
     start(&f, 5000);
-    accepted = accept(listening, NULL, NULL);
-    assert_int_equal(setsockopt(accepted, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
-    close(accepted);
+    accept_and_reset(listening);
+    run(&f);
+    assert_int_equal(f.status, DIAL_CONNECTED);
+    assert_string_equal(f.server->name, other);
+    assert_int_equal(f.backend.newest->slots[0].server->stats.occupied, 0);
+    assert_int_equal(f.backend.newest->slots[0].server->stats.failures, 0);
+    assert_int_equal(f.backend.newest->slots[0].server->early_resets, 1);
+    close(listening);
+    close(good);
+    teardown(&f);
+}
+
+/* Without another one the client is to see a reset, too. */
+static void test_reset_by_the_only_server(void **state)
+{
+    struct fixture f;
+    char text[64];
+    int listening = listen_tcp(8, text, sizeof(text));
+
+    (void)state;
+    setup(&f);
+    add_server(&f, text);
+    start(&f, 5000);
+    accept_and_reset(listening);
     run(&f);
     assert_int_equal(f.status, DIAL_LOST);
     assert_string_equal(f.server->name, text);
@@ -417,7 +446,6 @@ static void test_reset_as_soon_as_connected(void **state)
     assert_int_equal(f.server->stats.failures, 0);
     assert_int_equal(f.endpoint.fd, -1);
     close(listening);
-    close(unused);
     teardown(&f);
 }
 
@@ -452,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_unix_with_a_full_backlog),
         cmocka_unit_test(test_no_descriptor_is_no_failure_of_the_server),
         cmocka_unit_test(test_reset_as_soon_as_connected),
+        cmocka_unit_test(test_reset_by_the_only_server),
         cmocka_unit_test(test_cancelled_half_way),
         cmocka_unit_test(test_cancelled_after_the_server_accepted),
     };
