@@ -45,6 +45,7 @@ struct endpoint {
     bool delayed : 1;     /* TCP_NODELAY is still to be set, before the second write */
     bool written : 1;     /* there was a first one */
     bool wide : 1;        /* its send buffer was enlarged for bulk (move_sendfile.c) */
+    bool corked : 1;      /* it has TCP_CORK (the same) */
     bool suspect : 1;     /* an edge that told of an error: see endpoint_check */
     bool not_regular : 1; /* FILE */
     bool borrowed : 1;    /* FILE: fd is not closed with it */
