@@ -62,6 +62,10 @@ json_t *probe_to_json(const struct probe *probe)
                   probe->sendfile.works, "mmap", probe->mmap.works, "ktls", ktls_to_json(probe), "pipe",
                   pipe_to_json(&probe->pipe));
 
+    if (root != NULL && probe->ktls_limits.known)
+        json_object_set_new(root, "ktls_limits",
+                            json_pack("{s:b, s:b}", "full_pipe", probe->ktls_limits.full_pipe, "rekey",
+                                      probe->ktls_limits.rekey));
     if (root != NULL && warning(probe) != NULL)
         json_object_set_new(root, "warning", json_string(warning(probe)));
     return root;
@@ -114,6 +118,14 @@ void probe_print(const struct probe *probe, FILE *stream)
                     probe_cipher_name(cipher), ktls->tx ? "yes" : "no", ktls->rx ? "yes" : "no",
                     reason != NULL ? reason : "");
         }
+    }
+    if (probe->ktls_limits.known) {
+        fprintf(stream, "%-27s  %s\n", "splice into a full pipe",
+                probe->ktls_limits.full_pipe ? "keeps all bytes"
+                                             : "loses bytes (Sluice splices TLS into empty pipes only)");
+        fprintf(stream, "%-27s  %s\n", "new keys in mid-connection",
+                probe->ktls_limits.rekey ? "yes (not used: a KeyUpdate ends the connection)"
+                                         : "no (a KeyUpdate ends the connection)");
     }
     fputc('\n', stream);
     print_pipe(stream, &probe->pipe);

@@ -30,6 +30,13 @@ struct probe_ktls {
     enum relay_reason tx_reason, rx_reason; /* where it did not */
 };
 
+/* What Sluice doesn't rely on, and others may. */
+struct probe_ktls_limits {
+    bool known;     /* false: there was nothing to try it on */
+    bool full_pipe; /* a record spliced into a nearly full pipe arrives whole: fixed in 6.1.190, 6.12.113 */
+    bool rekey;     /* a direction can be given a new key: 6.14 */
+};
+
 struct probe_pipe {
     uint64_t max_size;        /* fs.pipe-max-size, bytes; 0: can't be read */
     uint64_t user_pages_soft; /* fs.pipe-user-pages-soft; 0: no limit */
@@ -43,6 +50,7 @@ struct probe {
     struct probe_call splice, sendfile, mmap;
     bool ktls_kernel; /* the kernel has the TLS ULP */
     struct probe_ktls ktls[PROBE_VERSION_COUNT][PROBE_CIPHER_COUNT];
+    struct probe_ktls_limits ktls_limits;
     struct probe_pipe pipe;
 };
 
@@ -50,8 +58,13 @@ struct probe {
  * LOOP_PIPE_SIZE. What can't even be tried counts as not working. */
 void probe_run(struct probe *probe, size_t pipe_size);
 
-/* The kTLS half alone: probe->ktls and probe->ktls_kernel. Called by probe_run. */
+/* The kTLS half alone: probe->ktls, ktls_kernel and ktls_limits. Called by probe_run. Tried once a process
+ * (some 10 ms), and remembered: live connections go by it, too (probe_ktls_verdict). Thread-safe. */
 void probe_run_ktls(struct probe *probe);
+
+/* What was found for a TLS version (TLS1_3_VERSION) and a cipher (NID_aes_128_gcm); NULL: nothing is known of
+ * that pair. Tries at the first call. Thread-safe. */
+const struct probe_ktls *probe_ktls_verdict(int version, int cipher_nid);
 
 /* Pipes that one unprivileged user gets before the kernel gives 2-slot ones: of the default size, and of
  * `size`. UINT64_MAX: no limit. */

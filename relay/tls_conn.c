@@ -11,12 +11,25 @@
 #include <string.h>
 
 #include "relay/loop.h"
+#include "relay/probe.h"
 #include "relay/tls_conn_internal.h"
 #include "relay/tls_facts.h"
 
 /* KeyUpdates in a row with no payload between them. A peer that rekeys honestly does so every 2^24 records; a
  * storm spun HAProxy into its watchdog (#3450). */
 #define KEY_UPDATES_MAX 16
+
+/* What the start-up test found wanting isn't used: OpenSSL is told before it hands keys over, at the first
+ * message of the handshake at which the cipher is known. */
+static void obey_verdict(struct tls_conn *tls)
+{
+    const SSL_CIPHER *cipher = SSL_get_pending_cipher(tls->ssl);
+    if (cipher == NULL || tls->untested || !tls->ktls_wanted || !tls_kernel_has_ktls())
+        return;
+    tls->verdict = probe_ktls_verdict(SSL_version(tls->ssl), SSL_CIPHER_get_cipher_nid(cipher));
+    if (tls->verdict != NULL && !tls->verdict->tx)
+        SSL_clear_options(tls->ssl, SSL_OP_ENABLE_KTLS);
+}
 
 /* OpenSSL 3.0 answers a KeyUpdate(update_requested) and rekeys user space only: what the kernel encrypts
  * after that no peer can read (kernel.md 4). Seen here, acted on after SSL_read returns. */
@@ -29,6 +42,8 @@ static void on_message(int write_p, int version, int content_type, const void *b
     const unsigned char *message = buffer;
     if (!write_p)
         tls->received++;
+    if (!tls->handshake_done && content_type == SSL3_RT_HANDSHAKE && tls->verdict == NULL)
+        obey_verdict(tls);
     if (!write_p && content_type == SSL3_RT_HEADER)
         tls->records++;
     if (tls->handshake_done && !write_p &&
@@ -51,7 +66,7 @@ static void find_index(void)
     keylog_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 }
 
-static void on_keylog(const SSL *ssl, const char *line)
+void tls_conn_on_keylog(const SSL *ssl, const char *line)
 {
     struct tls_conn *tls = SSL_get_ex_data(ssl, keylog_index);
     if (tls != NULL)
@@ -62,7 +77,11 @@ static void on_keylog(const SSL *ssl, const char *line)
 
 tls_keylog_fn *tls_conn_keylog(void)
 {
-    return tls_kernel_has_ktls() ? on_keylog : NULL;
+    /* A context is about to be made: the time to try the kernel, and not at its first connection. */
+    if (!tls_kernel_has_ktls())
+        return NULL;
+    (void)probe_ktls_verdict(TLS1_3_VERSION, NID_aes_128_gcm);
+    return tls_conn_on_keylog;
 }
 
 struct tls_conn *tls_conn_new(const struct tls_conn_options *options)
@@ -75,6 +94,7 @@ struct tls_conn *tls_conn_new(const struct tls_conn_options *options)
     tls->role = options->role;
     tls->ktls_wanted = options->ktls_wanted;
     tls->late_rx = options->late_rx;
+    tls->untested = options->untested;
     tls->version = tls->cipher = "";
     tls->ssl = SSL_new(options->ctx);
     if (tls->ssl == NULL || SSL_set_fd(tls->ssl, options->fd) != 1 ||
@@ -186,6 +206,8 @@ static enum relay_reason find_reason(const struct tls_conn *tls, bool receive)
         return RELAY_REASON_KTLS_OFF;
     if (!tls_kernel_has_ktls())
         return RELAY_REASON_KTLS_KERNEL;
+    if (tls->verdict != NULL && !(receive ? tls->verdict->rx : tls->verdict->tx))
+        return receive ? tls->verdict->rx_reason : tls->verdict->tx_reason;
     if (receive && tls->ktls_tx && SSL_version(tls->ssl) == TLS1_3_VERSION)
         return RELAY_REASON_KTLS_RX_TLS13;
     return cipher_reason(tls);
@@ -196,8 +218,8 @@ static enum relay_reason find_reason(const struct tls_conn *tls, bool receive)
 static bool can_take_rx(const struct tls_conn *tls)
 {
     return tls->ktls_tx && !tls->ktls_rx && tls->peer_secret.size != 0 && !tls->rekeyed &&
-           SSL_version(tls->ssl) == TLS1_3_VERSION && SSL_has_pending(tls->ssl) == 0 &&
-           SSL_get_early_data_status(tls->ssl) != SSL_EARLY_DATA_ACCEPTED;
+           (tls->verdict == NULL || tls->verdict->rx) && SSL_version(tls->ssl) == TLS1_3_VERSION &&
+           SSL_has_pending(tls->ssl) == 0 && SSL_get_early_data_status(tls->ssl) != SSL_EARLY_DATA_ACCEPTED;
 }
 
 /* Only right after a call of OpenSSL that brought something: it then stands between two records. */

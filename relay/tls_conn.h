@@ -37,6 +37,8 @@ struct tls_conn_options {
     /* TLS 1.3: leaves receiving with OpenSSL until the first payload was read, so that a client sees the
      * session tickets that come before it; until then rx_reason is ktls_rx_tls13. */
     bool late_rx;
+    /* For the probe: goes by what the kernel takes, not by what it was found to do right. */
+    bool untested;
 };
 
 /* What goes into SSL_CTX_set_keylog_callback of every context of connections that may be given to the kernel:

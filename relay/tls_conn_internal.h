@@ -11,7 +11,8 @@ struct tls_conn {
     SSL *ssl; /* NULL once the kernel does it all and the owner has let it go */
     int fd;
     enum tls_role role;
-    bool ktls_wanted, late_rx;
+    bool ktls_wanted, late_rx, untested;
+    const struct probe_ktls *verdict; /* on version and cipher, once those are known; NULL: none */
     bool handshake_done;
     bool ktls_tx, ktls_rx;
     bool notified;    /* close_notify is with the kernel */
@@ -39,6 +40,8 @@ struct tls_conn {
 
 /* Notes what went wrong and returns TLS_BROKEN with that errno. */
 enum tls_status tls_conn_broken(struct tls_conn *tls, int error, const char *text);
+/* What tls_conn_keylog() returns. */
+void tls_conn_on_keylog(const SSL *ssl, const char *line);
 /* FIN without close_notify. */
 enum tls_status tls_conn_truncated(struct tls_conn *tls);
 

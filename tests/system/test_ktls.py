@@ -72,3 +72,4 @@ def test_probe_finds_ktls():
     for version in VERSIONS:
         for cipher in ("AES-128-GCM", "AES-256-GCM", "CHACHA20-POLY1305"):
             assert probe["ktls"][version][cipher] == {"tx": True, "rx": True, "reason": None}, probe
+    assert set(probe["ktls_limits"]) == {"full_pipe", "rekey"}, probe

@@ -273,6 +273,62 @@ def test_nginx_behind_it(version, tls_proxy, nginx, certs, big):
     assert len(daemon.wait_records(2)) == 2
 
 
+class Queueing(HalfClosing):
+    """A client's socket that sends what the client says next in one segment with the handshake's last flight: it is
+    in the server's socket before any key is in the kernel."""
+
+    def sendall(self, data):
+        self.flights += 1
+        if self.flights == 2 and data:
+            assert self.sock.send(data, socket.MSG_MORE) == len(data)
+        else:
+            self.sock.sendall(data)
+
+
+@pytest.mark.parametrize("relay", RELAYS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_came_with_the_handshake(version, relay, tls_proxy, certs, closing, backend):
+    request, answer = Payload(70_001, seed=2), Payload(100_000, seed=3)
+    server = backend(converser(answer))
+    daemon = tls_proxy(server.address, relay=relay)
+    sock = Queueing(closing(daemon.connect("app")))
+    streams.converse(closing(tls.TlsSocket(sock, tls.context(certs, version))), request).assert_all(answer)
+    server.result().assert_all(request)
+    record = daemon.wait_record()
+    assert record["outcome"] == "complete", record
+    records.check_tls_relay(record, "to_server", version, relay, request.size)
+    records.check_tls_relay(record, "to_client", version, relay, answer.size)
+
+
+@pytest.mark.parametrize("first", ["client", "server", "both"])
+@pytest.mark.parametrize("relay", RELAYS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_close_notify_in_every_order(version, relay, first, tls_proxy, dial, backend):
+    """Nothing but close_notify on one side, the other goes on; or both at the same time."""
+    def serve(sock):
+        if first == "client":
+            got = streams.receive(sock)
+            streams.send(sock, Payload(5000))
+        else:
+            streams.send(sock, Payload(5000))
+            got = streams.receive(sock)
+        return got
+
+    server = backend(serve)
+    daemon = tls_proxy(server.address, relay=relay)
+    sock = dial(daemon, version)
+    if first != "server":
+        sock.shutdown(1)
+    streams.receive(sock).assert_all(Payload(5000))
+    if first == "server":
+        sock.shutdown(1)
+    assert server.result().end == "eof"
+    sock.close()
+    record = daemon.wait_record()
+    assert record["outcome"] == "complete", record
+    records.check_tls_relay(record, "to_client", version, relay, 5000)
+
+
 @pytest.mark.parametrize("version, reason", NO_KTLS)
 def test_zero_copy_required_where_it_can_not_be(version, reason, tls_proxy, dial_without_ktls, backend):
     """Refused before the first byte of payload, with the reason."""

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/obj_mac.h>
+#include <openssl/tls1.h>
 
 #include "proxy/probe.h"
 #include "relay/loop.h"
@@ -80,7 +82,14 @@ static void test_ktls_agrees_with_the_kernel(void **state)
         }
     }
     if (probe.ktls_kernel)
-        assert_true(probe.ktls[PROBE_TLS12][PROBE_AES128_GCM].rx);
+        for (int version = 0; version < PROBE_VERSION_COUNT; version++)
+            assert_true(probe.ktls[version][PROBE_AES128_GCM].rx);
+    assert_int_equal(probe.ktls_limits.known, probe.ktls_kernel);
+    assert_ptr_equal(probe_ktls_verdict(TLS1_3_VERSION, NID_aes_128_gcm),
+                     probe_ktls_verdict(TLS1_3_VERSION, NID_aes_128_gcm));
+    assert_non_null(probe_ktls_verdict(TLS1_2_VERSION, NID_chacha20_poly1305));
+    assert_null(probe_ktls_verdict(TLS1_1_VERSION, NID_aes_128_gcm));
+    assert_null(probe_ktls_verdict(TLS1_3_VERSION, NID_aes_128_ccm));
 }
 
 static void test_pipes_of_size(void **state)
@@ -137,6 +146,7 @@ static void test_json(void **state)
         .kernel_version = "#1",
         .splice.works = true,
         .ktls_kernel = true,
+        .ktls_limits = {.known = true, .rekey = true},
         .pipe = {.max_size = 1u << 20, .page_size = 4096, .default_size = 65536, .got_size = 1u << 20},
     };
     json_t *root;
@@ -158,6 +168,8 @@ static void test_json(void **state)
     assert_string_equal(reason_of(root, "TLSv1.3", "AES-128-GCM"), "ktls_rx_tls13");
     assert_string_equal(reason_of(root, "TLSv1.3", "CHACHA20-POLY1305"), "ktls_cipher");
     assert_non_null(json_object_get(root, "warning"));
+    assert_true(json_is_false(json_object_get(json_object_get(root, "ktls_limits"), "full_pipe")));
+    assert_true(json_is_true(json_object_get(json_object_get(root, "ktls_limits"), "rekey")));
     assert_true(json_is_null(json_object_get(json_object_get(root, "pipe"), "user_pages_soft")));
     assert_int_equal(json_integer_value(json_object_get(json_object_get(root, "pipe"), "got_size")),
                      1u << 20);
@@ -166,6 +178,7 @@ static void test_json(void **state)
     probe.ktls_kernel = false;
     root = probe_to_json(&probe);
     assert_null(json_object_get(root, "warning"));
+    assert_non_null(json_object_get(root, "ktls_limits"));
     json_decref(root);
 }
 
