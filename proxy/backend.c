@@ -198,6 +198,7 @@ enum backend_answer backend_choose(struct backend *backend, unsigned worker_inde
     struct balancer_choice picked;
     enum backend_answer answer;
 
+    *choice = (struct backend_choice){0};
     if (!view->set->limited && !waiter->queued)
         return pick(view, request, &picked, choice) ? BACKEND_CHOSEN : BACKEND_NOBODY;
     pthread_mutex_lock(&backend->shared->queue.lock);

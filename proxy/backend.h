@@ -68,8 +68,8 @@ enum backend_answer {
 };
 
 struct backend_choice {
-    struct backend_server *server;
-    size_t left; /* how many could have been chosen, this one included */
+    struct backend_server *server; /* NULL unless CHOSEN */
+    size_t left;                   /* how many could have been chosen, this one included */
 };
 
 /* Chooses a server of those that were not tried. waiter->queued false: newly come, else those in the queue

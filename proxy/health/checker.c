@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
@@ -15,7 +16,11 @@
 #include "proxy/health/probe.h"
 #include "proxy/health/state.h"
 #include "proxy/mailbox.h"
+#include "proxy/proxy_header.h"
 #include "relay/loop.h"
+
+/* A PROXY header without addresses: 16 bytes, and a checksum. */
+#define CHECK_GREETING_MAX 64
 
 /* One server that is checked. */
 struct check {
@@ -27,6 +32,8 @@ struct check {
     struct health_probe probe;
     struct event timer;
     uint64_t began_ms;
+    char greeting[CHECK_GREETING_MAX]; /* where the backend's servers want a PROXY header: one of ours */
+    size_t greeting_length;
     char *request;
     size_t request_length;
     bool wanted; /* while looking who is to be checked */
@@ -151,6 +158,8 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
                                           .timeout_ms = check->conf->timeout_ms,
                                           .tls = speaks_tls(check->conf) ? check->checker->tls : NULL,
                                           .sni = name_of(check),
+                                          .greeting = check->greeting,
+                                          .greeting_length = check->greeting_length,
                                           .request = check->request,
                                           .request_length = check->request_length,
                                           .is_good = is_good_status,
@@ -175,10 +184,22 @@ static char *make_request(const struct check *check, size_t *length)
     return request;
 }
 
-/* By the configuration that holds now: at once, a little spread. false: no memory, and it is as before. */
-static bool configure(struct check *check, const struct conf_health *conf)
+static void write_greeting(struct check *check, enum conf_proxy_header version)
 {
-    const struct conf_health *old = check->conf;
+    uint8_t header[PROXY_HEADER_WRITE_MAX];
+    size_t length = 0;
+
+    if (version != CONF_PROXY_HEADER_OFF)
+        length = proxy_header_write_local(version == CONF_PROXY_HEADER_V1 ? PROXY_HEADER_V1 : PROXY_HEADER_V2,
+                                          header);
+    check->greeting_length = length < sizeof(check->greeting) ? length : 0;
+    memcpy(check->greeting, header, check->greeting_length);
+}
+
+/* By the configuration that holds now: at once, a little spread. false: no memory, and it is as before. */
+static bool configure(struct check *check, const struct conf_backend *backend)
+{
+    const struct conf_health *old = check->conf, *conf = &backend->health;
     char *request = NULL;
     size_t length = 0;
 
@@ -194,6 +215,7 @@ static bool configure(struct check *check, const struct conf_health *conf)
     free(check->request);
     check->request = request;
     check->request_length = length;
+    write_greeting(check, backend->proxy_header);
     schedule(check, draw(check->checker, (uint64_t)conf->interval_ms * conf->jitter / 100));
     return true;
 }
@@ -213,7 +235,7 @@ static void stop_check(struct check *check)
 }
 
 static struct check *start_check(struct checker *checker, struct backend_server *server,
-                                 const struct conf_health *conf)
+                                 const struct conf_backend *backend)
 {
     struct check *check = calloc(1, sizeof(*check));
 
@@ -224,7 +246,7 @@ static struct check *start_check(struct checker *checker, struct backend_server 
     evtimer_assign(&check->timer, checker->base, on_due, check);
     TAILQ_INSERT_TAIL(&checker->checks, check, link);
     atomic_store_explicit(&server->is_checked, true, memory_order_relaxed);
-    if (!configure(check, conf)) {
+    if (!configure(check, backend)) {
         stop_check(check);
         return NULL;
     }
@@ -242,7 +264,7 @@ static struct check *find_check(struct checker *checker, const struct backend_se
 }
 
 /* fresh: the configuration may be another one, and its strings certainly are. */
-static void watch_backend(struct checker *checker, struct backend *backend, const struct conf_health *conf,
+static void watch_backend(struct checker *checker, struct backend *backend, const struct conf_backend *conf,
                           bool fresh)
 {
     struct server_set *set = backend_set(backend);
@@ -269,7 +291,7 @@ static void look(struct checker *checker, bool fresh)
     check->wanted = false;
     for (size_t i = 0; i < conf->backend_count; i++)
         if (conf->backends[i].has_health)
-            watch_backend(checker, &checker->generation->backends[i], &conf->backends[i].health, fresh);
+            watch_backend(checker, &checker->generation->backends[i], &conf->backends[i], fresh);
     for (check = TAILQ_FIRST(&checker->checks); check != NULL; check = next) {
         next = TAILQ_NEXT(check, link);
         if (!check->wanted)

@@ -173,6 +173,13 @@ static void shake_hands(struct health_probe *probe)
 
 static void on_connected(struct health_probe *probe)
 {
+    const size_t greeting = probe->options.greeting_length;
+
+    if (greeting > 0 &&
+        send(probe->fd, probe->options.greeting, greeting, MSG_NOSIGNAL) != (ssize_t)greeting) {
+        finish(probe, HEALTH_LOST, errno);
+        return;
+    }
     if (probe->options.tls == NULL) {
         go_on(probe);
         return;

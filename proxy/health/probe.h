@@ -16,8 +16,10 @@ struct health_probe_options {
     struct event_base *base;
     const struct conf_address *address;
     uint32_t timeout_ms;
-    SSL_CTX *tls;        /* NULL: none */
-    const char *sni;     /* with tls; NULL: none */
+    SSL_CTX *tls;         /* NULL: none */
+    const char *sni;      /* with tls; NULL: none */
+    const char *greeting; /* sent first of all, in the clear: a PROXY header; a socket's buffer holds it */
+    size_t greeting_length;
     const char *request; /* NULL: nothing is asked */
     size_t request_length;
     /* A good status. */

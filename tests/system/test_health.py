@@ -176,6 +176,21 @@ def test_tls_against_openssl(kind, version, checked, certs, backend):
     assert wait_state(daemon, address, "down")["check"]["result"].startswith("connect: ")
 
 
+@pytest.mark.parametrize("version, header", [("v1", b"PROXY UNKNOWN\r\n"), ("v2", b"\r\n\r\n\0\r\nQUIT\n\x20")])
+def test_checks_begin_with_a_proxy_header_of_their_own(version, header, checked, backend):
+    """Where servers are sent one, a check has none of a client's to send."""
+    heads = []
+
+    def server(sock):
+        heads.append(sock.recv(1000))
+        sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    address = backend(server).address
+    daemon = checked(address, proxy_protocol=version, health={**QUICK, "type": "http"})
+    wait_for(lambda: servers_of(daemon)[address]["check"]["result"] == "good", "a good check")
+    assert heads[0].startswith(header), heads[0]
+
+
 def test_a_black_hole_is_down(checked, backend, closing):
     hole, good = closing(BlackHole()), backend(converser(HELLO))
     daemon = checked(hole.address, good.address, health={**QUICK, "timeout": "100ms"})
