@@ -148,14 +148,7 @@ static void on_dial_end(void *arg, const struct dial_end *end)
 /* As it is known by now: from its PROXY header where it had one. */
 static void on_client_address_wanted(void *arg, struct sockaddr_storage *address)
 {
-    const struct conn *conn = arg;
-    struct conf_address client;
-    const char *problem;
-
-    if (!conf_address_parse(conn->peer, &client, &problem))
-        return; /* a UNIX socket's: of no family that could be connected from */
-    *address = client.addr;
-    conf_address_clear(&client);
+    *address = ((const struct conn *)arg)->client_address;
 }
 
 /* Splicing would wait for a connection that waits for it (before Linux 6.5), so early bytes are copied. */

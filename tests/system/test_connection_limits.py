@@ -264,3 +264,18 @@ def test_files_and_their_pages_are_limited_too(file_server, big_root, closing):
             answers.append(b"reset")
     assert sorted(answers) == [b"HTTP/1.1 200"] * 2 + [b"reset"]
     assert daemon.admin("/healthz"), "admin has no limit"
+
+
+def test_clients_behind_a_proxy_are_told_apart(proxy, backend, closing):
+    """The address in the PROXY header counts, not the proxy's own, which brings them all."""
+    server = backend(echo)
+    daemon = proxy(server.address, listener={"limits": {"max_connections_per_client": 1},
+                                             "proxy_protocol": {"trusted": ["127.0.0.1"]}})
+
+    def come(original):
+        sock = closing(client(daemon))
+        sock.sendall(f"PROXY TCP4 {original} 10.9.9.9 1234 80\r\n".encode())
+        return is_served(sock)
+    assert [come(f"10.1.1.{n}") for n in (1, 2, 3, 1, 2, 4)] == [True, True, True, False, False, True]
+    check_refusals(daemon, "max_connections_per_client", 2)
+
