@@ -9,6 +9,10 @@ void check_backend(const struct conf_backend *backend, struct conf_problems *pro
 void check_names(const struct conf *conf, struct conf_problems *problems);
 void check_health(const struct conf_backend *backend, struct conf_problems *problems);
 void check_files(const struct conf_files *files, struct conf_problems *problems);
+/* TLS to the servers of a backend; and whether a listener's mode can be had with it. */
+void check_server_tls(const struct conf_backend *backend, struct conf_problems *problems);
+void check_mode_of_server_tls(const struct conf_listener *listener, const struct conf_backend *backend,
+                              struct conf_problems *problems);
 void check_tls(const struct conf_tls *tls, struct conf_problems *problems);
 /* owner: where its keys stand, "tls.main". */
 void check_tls_policy(const char *owner, const struct conf_tls_policy *policy,

@@ -97,4 +97,5 @@ void check_backend(const struct conf_backend *backend, struct conf_problems *pro
     check_roles(backend, problems);
     check_slow_start(backend, problems);
     check_health(backend, problems);
+    check_server_tls(backend, problems);
 }

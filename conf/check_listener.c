@@ -170,6 +170,9 @@ void check_listener(const struct conf_listener *listener, struct conf_problems *
     check_listening(listener, problems);
     if (one_target && check_mode_of_target(listener, problems)) {
         check_mode_of_tls(listener, problems);
+        if (listener->backend != NULL) {
+            check_mode_of_server_tls(listener, listener->backend, problems);
+        }
     }
     check_filters(listener, problems);
 }

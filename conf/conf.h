@@ -137,6 +137,17 @@ struct conf_resolve {
     enum conf_family family;
 };
 
+/* TLS to the servers of a backend. */
+struct conf_server_tls {
+    bool verify;
+    char *ca, *crl;    /* ca NULL: the system's; crl NULL: none */
+    char *server_name; /* NULL: each server's own */
+    char *cert, *key;  /* shown to servers; NULL: none */
+    enum conf_ktls ktls;
+    struct conf_tls_policy policy;
+    struct conf_place verify_place, ca_place, crl_place, server_name_place, cert_place, key_place, ktls_place;
+};
+
 struct conf_server {
     char *name; /* as written: its address */
     struct conf_address address;
@@ -202,6 +213,9 @@ struct conf_backend {
     struct conf_resolve resolve;                     /* the global one where the backend says nothing */
     struct conf_place resolve_place;
     enum conf_proxy_header proxy_header;
+    bool has_tls;
+    struct conf_server_tls tls; /* unless has_tls: plain */
+    struct conf_place tls_place;
 };
 
 struct conf_files {

@@ -204,6 +204,16 @@ static const struct schema_key backend_keys[] = {
         .choices = proxy_header_choices,
         .offset = offsetof(struct conf_backend, proxy_header),
     },
+    {
+        .name = "tls",
+        .type = SCHEMA_GROUP,
+        .help = "TLS to the servers, with their certificates verified; `{ }` will do. Without it: plain TCP",
+        .example = "{ ca = \"certs/servers-ca.pem\"; server_name = \"app.example.org\"; }",
+        .section = &schema_server_tls,
+        .offset = offsetof(struct conf_backend, tls),
+        .given_offset = offsetof(struct conf_backend, has_tls),
+        .place_offset = offsetof(struct conf_backend, tls_place),
+    },
 };
 const struct schema_section schema_backend = {
     SECTION_KEYS(backend_keys),

@@ -25,3 +25,4 @@ extern const struct schema_section schema_timeouts;                         /* s
 extern const struct schema_section schema_filter;                           /* struct conf_filter */
 extern const struct schema_section schema_health;                           /* struct conf_health */
 extern const struct schema_section schema_eject;                            /* struct conf_eject */
+extern const struct schema_section schema_server_tls;                       /* struct conf_server_tls */

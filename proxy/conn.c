@@ -1,6 +1,7 @@
 /* See conn.h. The states and the only ways between them:
- *   [reading header] -> [handshaking | peeking] -> dialing -> [greeting] -> relaying -> [lingering] -> ended
- *                                               -> http -> ended
+ *   [reading header] -> [handshaking | peeking] -> dialing -> [greeting] -> [securing] -> relaying ->
+ * [lingering]
+ *                                               -> http     -> ended
  * Refuses to know how bytes move, what a request means, and which server is next. */
 #include "proxy/conn.h"
 
@@ -57,6 +58,8 @@ static uint64_t find_deadline(const struct conn *conn)
         deadline = conn->began_ms + conn->listener->timeouts.handshake_ms;
     else if (conn->state == CONN_GREETING)
         deadline = conn->greeting->deadline_ms;
+    else if (conn->state == CONN_SECURING)
+        deadline = conn->secure_deadline_ms;
     else if (conn->state == CONN_RELAYING)
         deadline = session_last_activity(conn->session) + conn->listener->timeouts.idle_ms;
     if (conn->drain_deadline_ms != 0 && conn->drain_deadline_ms < deadline)
@@ -89,6 +92,8 @@ static void on_timer(struct loop_timer *timer)
         conn_schedule(conn);
     else if (conn->drain_deadline_ms != 0 && now >= conn->drain_deadline_ms)
         conn_stop(conn);
+    else if (conn->state == CONN_SECURING)
+        conn_secure_timeout(conn);
     else
         conn_abort(conn, &(struct conn_outcome){OUTCOME_TIMEOUT, CLOSED_BY_SLUICE, describe_timeout(conn)});
 }
@@ -103,6 +108,7 @@ static void on_burial(struct loop_task *task)
     free(conn->final);
     free(conn->http_template);
     free(conn->tls);
+    free(conn->server_tls);
     free(conn->paces);
     free(conn->origin);
     free(conn->greeting);
@@ -150,24 +156,51 @@ void conn_abort(struct conn *conn, const struct conn_outcome *outcome)
     conn_release(conn);
 }
 
-static void on_lingered(void *arg, bool delivered)
+/* Told when neither side is waited for any more. */
+static void linger_ended(struct conn *conn)
 {
-    struct conn *conn = arg;
-
-    conn->linger = NULL;
-    if (!delivered && conn->final->outcome == OUTCOME_COMPLETE) {
-        conn->final->outcome = OUTCOME_RESET;
-        conn->final->closed_by = CLOSED_BY_SLUICE;
-        snprintf(conn->final->detail, sizeof(conn->final->detail), "the client did not take everything");
-    }
+    if (conn->linger != NULL || conn->server_linger != NULL)
+        return;
     conn->final->duration_ms = loop_now_ms() - conn->began_ms;
     log_post(worker_log(conn->worker), conn->final);
     conn_release(conn);
 }
 
-/* An orderly close of the client; the line in the log waits for it, since only then is the outcome known. */
+static void note_undelivered(struct conn *conn, const char *what)
+{
+    if (conn->final->outcome != OUTCOME_COMPLETE)
+        return;
+    conn->final->outcome = OUTCOME_RESET;
+    conn->final->closed_by = CLOSED_BY_SLUICE;
+    snprintf(conn->final->detail, sizeof(conn->final->detail), "%s", what);
+}
+
+static void on_client_lingered(void *arg, bool delivered)
+{
+    struct conn *conn = arg;
+
+    conn->linger = NULL;
+    if (!delivered)
+        note_undelivered(conn, "the client did not take everything");
+    linger_ended(conn);
+}
+
+static void on_server_lingered(void *arg, bool delivered)
+{
+    struct conn *conn = arg;
+
+    conn->server_linger = NULL;
+    if (!delivered)
+        note_undelivered(conn, "the server did not take everything");
+    linger_ended(conn);
+}
+
+/* An orderly close of the client, and of a server reached by TLS; the line in the log waits for it, since
+ * only then is the outcome known. */
 void conn_linger(struct conn *conn, const struct conn_outcome *outcome)
 {
+    const struct conf_timeouts *timeouts = &conn->listener->timeouts;
+
     conn->final = malloc(sizeof(*conn->final));
     if (conn->final == NULL) {
         conn_abort(conn, outcome);
@@ -177,16 +210,18 @@ void conn_linger(struct conn *conn, const struct conn_outcome *outcome)
     conn_fill_outcome(conn->final, outcome);
     session_free(conn->session);
     conn->session = NULL;
-    endpoint_close(&conn->server);
     conn->state = CONN_LINGERING;
     conn_schedule(conn);
-    conn->linger = linger_start(&conn->client, conn->listener->timeouts.linger_ms, on_lingered, conn);
-    if (conn->linger == NULL) {
-        log_post(worker_log(conn->worker), conn->final);
-        conn_release(conn);
-        return;
-    }
-    linger_allow_stall(conn->linger, conn->listener->timeouts.idle_ms);
+    if (conn->server.kind == ENDPOINT_TLS && conn->server.fd != -1)
+        conn->server_linger = linger_start(&conn->server, timeouts->linger_ms, on_server_lingered, conn);
+    else
+        endpoint_close(&conn->server);
+    conn->linger = linger_start(&conn->client, timeouts->linger_ms, on_client_lingered, conn);
+    if (conn->linger != NULL)
+        linger_allow_stall(conn->linger, timeouts->idle_ms);
+    if (conn->server_linger != NULL)
+        linger_allow_stall(conn->server_linger, timeouts->idle_ms);
+    linger_ended(conn);
 }
 
 /* --- HTTP --- */
@@ -256,7 +291,8 @@ static void on_handshake_done(struct conn *conn)
 {
     const struct tls_conn *tls = conn->client.tls;
 
-    if (conn_keep_tls(conn) == -1) {
+    conn->tls = conn_keep_tls(tls);
+    if (conn->tls == NULL) {
         conn_abort(conn, &(struct conn_outcome){OUTCOME_HANDSHAKE, CLOSED_BY_SLUICE, "out of memory"});
         return;
     }
@@ -308,7 +344,7 @@ static void on_client_ready(void *arg)
         conn_front_ready(conn);
         return;
     }
-    assert(conn->state == CONN_DIALING || conn->state == CONN_GREETING);
+    assert(conn->state == CONN_DIALING || conn->state == CONN_GREETING || conn->state == CONN_SECURING);
     /* Data and half-close wait in the kernel for the session; a reset is noticed at once. */
     error = endpoint_check(&conn->client);
     if (error != 0)
@@ -460,8 +496,11 @@ void conn_stop(struct conn *conn)
         stop_http(conn);
         return;
     case CONN_LINGERING:
-        linger_cancel(conn->linger);
-        conn->linger = NULL;
+        if (conn->linger != NULL)
+            linger_cancel(conn->linger);
+        if (conn->server_linger != NULL)
+            linger_cancel(conn->server_linger);
+        conn->linger = conn->server_linger = NULL;
         conn_fill_outcome(conn->final, &stopped);
         log_post(worker_log(conn->worker), conn->final);
         conn_release(conn);
@@ -472,6 +511,7 @@ void conn_stop(struct conn *conn)
     case CONN_PEEKING:
     case CONN_DIALING:
     case CONN_GREETING:
+    case CONN_SECURING:
     case CONN_RELAYING:
         conn_abort(conn, &stopped);
     }

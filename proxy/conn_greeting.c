@@ -75,7 +75,7 @@ static void on_server_ready(void *arg)
             return;
         }
     }
-    conn_start_session(conn);
+    conn_secure(conn);
 }
 
 void conn_greet(struct conn *conn)
@@ -86,7 +86,7 @@ void conn_greet(struct conn *conn)
     size_t size, n = 0;
 
     if (conn->target->proxy_header == CONF_PROXY_HEADER_OFF) {
-        conn_start_session(conn);
+        conn_secure(conn);
         return;
     }
     size = write_header(conn, versions[conn->target->proxy_header], header);
@@ -96,7 +96,7 @@ void conn_greet(struct conn *conn)
         return;
     }
     if (n == size) {
-        conn_start_session(conn);
+        conn_secure(conn);
         return;
     }
     if (keep_rest(conn, header + n, size - n) == -1) {

@@ -17,6 +17,8 @@ struct filtering;
 struct http_conn;
 struct relay_linger;
 struct pace;
+struct session;
+struct tls_conn;
 
 enum conn_state {
     CONN_ACCEPTED,
@@ -26,6 +28,7 @@ enum conn_state {
     CONN_DIALING,        /* dial has the deadline */
     CONN_HTTP,           /* http_conn has the client and the time */
     CONN_GREETING,       /* the server has not taken all of its PROXY header; under the timer */
+    CONN_SECURING,       /* TLS with the server, under the timer */
     CONN_RELAYING,       /* session moves bytes; the timer looks for idleness */
     CONN_LINGERING,      /* everything is written; the client is being closed */
     CONN_ENDED,          /* only the memory is left */
@@ -70,14 +73,16 @@ struct conn {
     struct dial *dial;
     struct session *session;
     struct http_conn *http;
-    struct relay_linger *linger;
-    struct filtering *filtering;        /* NULL: nothing looks at its bytes */
-    struct backend_server *server_used; /* connected to: backend_server_released() is owed */
-    struct report *http_template;       /* HTTP: lives as long as http_conn */
-    struct report *final;               /* LINGERING: the record, complete but for how the linger ends */
-    struct conn_tls *tls;               /* NULL: no handshake, or not yet */
-    struct client_entry *client_entry;  /* its client's, while it counts there; or NULL */
-    struct pace *paces;                 /* by enum session_direction; NULL: neither has one */
+    struct relay_linger *linger, *server_linger; /* LINGERING: each until its side has everything */
+    struct filtering *filtering;                 /* NULL: nothing looks at its bytes */
+    struct backend_server *server_used;          /* connected to: backend_server_released() is owed */
+    struct report *http_template;                /* HTTP: lives as long as http_conn */
+    struct report *final;              /* LINGERING: the record, complete but for how the linger ends */
+    struct conn_tls *tls;              /* NULL: no handshake, or not yet */
+    struct conn_tls *server_tls;       /* likewise, with the server */
+    uint64_t secure_deadline_ms;       /* SECURING */
+    struct client_entry *client_entry; /* its client's, while it counts there; or NULL */
+    struct pace *paces;                /* by enum session_direction; NULL: neither has one */
     struct loop_timer timer;
     struct conn_origin *origin;     /* NULL: no PROXY header came */
     struct conn_greeting *greeting; /* GREETING */
@@ -98,8 +103,8 @@ struct conn_outcome {
 
 /* Everything that is known now, outcome OUTCOME_OPEN. Not in CONN_LINGERING and CONN_ENDED. */
 void conn_fill_report(const struct conn *conn, struct report *report);
-/* Keeps what conn->client.tls negotiated. 0, or -1: out of memory. */
-int conn_keep_tls(struct conn *conn);
+/* What a finished handshake came to. To be freed; NULL: out of memory. */
+struct conn_tls *conn_keep_tls(const struct tls_conn *tls);
 /* What crossed before the payload: handshake and PROXY headers. */
 uint64_t conn_head_bytes(const struct conn *conn, enum session_direction direction);
 void conn_fill_outcome(struct report *report, const struct conn_outcome *outcome);
@@ -108,7 +113,8 @@ void conn_fill_outcome(struct report *report, const struct conn_outcome *outcome
 void conn_schedule(struct conn *conn);
 /* Whatever state it is in: both peers see a reset, the log tells why, the connection is gone. */
 void conn_abort(struct conn *conn, const struct conn_outcome *outcome);
-/* An orderly close of the client; the line in the log waits for it, since only then is the outcome known. */
+/* An orderly close of the client, and of a server reached by TLS; the line in the log waits for it, since
+ * only then is the outcome known. */
 void conn_linger(struct conn *conn, const struct conn_outcome *outcome);
 void conn_log_end(struct conn *conn, const struct conn_outcome *outcome);
 /* Both ends are closed or taken over: lets go of everything; the memory goes on the next turn. */
@@ -150,3 +156,9 @@ void conn_start_session(struct conn *conn);
 
 /* conn_proxy.c: from CONN_DIALING on. */
 void conn_start_dial(struct conn *conn);
+void conn_start_session(struct conn *conn);
+
+/* conn_secure.c: with a server that is connected, TLS if it is to be, then conn_start_session(). What a
+ * server is sent in the clear, a PROXY header, goes before. */
+void conn_secure(struct conn *conn);
+void conn_secure_timeout(struct conn *conn);

@@ -62,8 +62,11 @@ static void on_session_end(void *arg, const struct session_end *end)
     }
     if (outcome.outcome != OUTCOME_COMPLETE) {
         conn_abort(conn, &outcome);
-    } else if (conn->client.kind == ENDPOINT_TLS && conn->client.fd != -1) {
+    } else if ((conn->client.kind == ENDPOINT_TLS && conn->client.fd != -1) ||
+               (conn->server.kind == ENDPOINT_TLS && conn->server.fd != -1)) {
         /* close() would cut off what the kernel's TLS still holds (kernel.md 3). */
+        if (conn->client.kind != ENDPOINT_TLS)
+            endpoint_close(&conn->client); /* read to its end and shut down: the kernel delivers */
         conn_linger(conn, &outcome);
     } else {
         /* Both streams have been read to their end and shut down: the kernel delivers what it holds. */

@@ -17,17 +17,16 @@ static void set_text(char *text, size_t size, const char *from)
     text[length] = '\0';
 }
 
-int conn_keep_tls(struct conn *conn)
+struct conn_tls *conn_keep_tls(const struct tls_conn *tls)
 {
-    const struct tls_conn *tls = conn->client.tls;
+    struct conn_tls *kept = malloc(sizeof(*kept));
 
-    conn->tls = malloc(sizeof(*conn->tls));
-    if (conn->tls == NULL)
-        return -1;
-    tls_conn_facts(tls, &conn->tls->facts);
-    conn->tls->handshake_rx = tls_conn_handshake_rx(tls);
-    conn->tls->handshake_tx = tls_conn_handshake_tx(tls);
-    return 0;
+    if (kept == NULL)
+        return NULL;
+    tls_conn_facts(tls, &kept->facts);
+    kept->handshake_rx = tls_conn_handshake_rx(tls);
+    kept->handshake_tx = tls_conn_handshake_tx(tls);
+    return kept;
 }
 
 static void fill_tls(const struct conn_tls *tls, struct report *report)
@@ -42,6 +41,9 @@ uint64_t conn_head_bytes(const struct conn *conn, enum session_direction directi
 
     if (conn->tls != NULL)
         bytes += direction == SESSION_TO_SERVER ? conn->tls->handshake_rx : conn->tls->handshake_tx;
+    if (conn->server_tls != NULL)
+        bytes +=
+            direction == SESSION_TO_SERVER ? conn->server_tls->handshake_tx : conn->server_tls->handshake_rx;
     if (direction == SESSION_TO_SERVER)
         bytes += (conn->origin != NULL ? conn->origin->header_size : 0) + conn->greeting_size;
     return bytes;
@@ -81,6 +83,10 @@ void conn_fill_report(const struct conn *conn, struct report *report)
         fill_tls(conn->tls, report);
     else if (conn->asked_name != NULL)
         set_text(report->tls.sni, sizeof(report->tls.sni), conn->asked_name);
+    if (conn->server_tls != NULL) {
+        report->has_server_tls = true;
+        report->server_tls = conn->server_tls->facts;
+    }
     if (conn->filtering != NULL)
         fill_previews(conn->filtering, report);
     for (int d = 0; d < 2; d++) {
@@ -125,6 +131,7 @@ bool conn_report(const struct conn *conn, struct report *report)
     case CONN_PEEKING:
     case CONN_DIALING:
     case CONN_GREETING:
+    case CONN_SECURING:
     case CONN_RELAYING:
         conn_fill_report(conn, report);
         return true;

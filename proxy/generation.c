@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certs/connect.h"
 #include "certs/store.h"
 #include "proxy/filters/filter_set.h"
 #include "proxy/http/files.h"
@@ -87,6 +88,36 @@ static bool build_stores(struct generation *generation, const struct generation_
         else if (options->warnings != NULL)
             tls_settings_warn(tls, generation->stores[2 * i + (http ? STORE_HTTP : STORE_STREAM)],
                               options->warnings);
+    }
+    return good;
+}
+
+static bool build_connects(struct generation *generation, const struct generation_options *options,
+                           struct conf_problems *problems)
+{
+    const struct conf *conf = generation->conf;
+    bool good = true;
+
+    generation->connects = calloc(conf->backend_count + 1, sizeof(struct cert_connect *));
+    if (generation->connects == NULL) {
+        report_memory(problems);
+        return false;
+    }
+    for (size_t i = 0; i < conf->backend_count; i++) {
+        const struct conf_backend *backend = &conf->backends[i];
+        char key[160];
+
+        if (!backend->has_tls)
+            continue;
+        if (options->require_ktls && backend->tls.ktls == CONF_KTLS_REQUIRE && !tls_kernel_has_ktls()) {
+            snprintf(key, sizeof(key), "backends.%s.tls.ktls", backend->name);
+            conf_problem_add(
+                problems, backend->tls.ktls_place, key,
+                "\"require\", but this kernel has no TLS: load the module `tls`, or use \"auto\"");
+            good = false;
+        }
+        generation->connects[i] = tls_settings_connect(backend, options->warnings, problems);
+        good = good && generation->connects[i] != NULL;
     }
     return good;
 }
@@ -224,7 +255,10 @@ static bool build_targets(struct generation *generation, const struct generation
         target = backend_target(generation, &conf->backends[i]);
         *target = (struct generation_target){.kind = TARGET_PROXY,
                                              .backend = &generation->backends[i],
+                                             .secure = generation->connects[i],
+                                             .server_tls = &conf->backends[i].tls,
                                              .proxy_header = conf->backends[i].proxy_header};
+
         snprintf(target->name, sizeof(target->name), "proxy:%s", conf->backends[i].name);
     }
     for (size_t i = 0; i < conf->files_count; i++) {
@@ -356,6 +390,9 @@ static void free_parts(struct generation *generation)
         if (generation->stores[i] != NULL)
             cert_store_unref(generation->stores[i]);
     free(generation->stores);
+    for (size_t i = 0; generation->connects != NULL && i < conf->backend_count; i++)
+        cert_connect_free(generation->connects[i]);
+    free(generation->connects);
     free(generation);
 }
 
@@ -379,6 +416,7 @@ struct generation *generation_new(const struct generation_options *options, stru
     generation->conf = options->conf;
     /* Certificates and directories together: all problems at once. */
     good = build_stores(generation, options, problems);
+    good = build_connects(generation, options, problems) && good;
     good = build_files(generation, problems) && good;
     if (options->require_ktls)
         good = try_sockets(generation->conf, problems) && good;

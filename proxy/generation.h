@@ -18,6 +18,7 @@
 #include "relay/bucket.h"
 #include "relay/mode.h"
 
+struct cert_connect;
 struct cert_store;
 struct filter_set;
 struct http_files;
@@ -33,10 +34,12 @@ enum target_kind { TARGET_PROXY, TARGET_FILES, TARGET_ADMIN, TARGET_DENY };
  * refuses: whoever chooses (a listener, a route) points to it. */
 struct generation_target {
     enum target_kind kind;
-    char name[80];                       /* for reports: "proxy:NAME", "files:NAME", "admin", "deny" */
-    struct backend *backend;             /* PROXY */
-    enum conf_proxy_header proxy_header; /* PROXY: what its servers are sent first */
-    struct http_handler handler;         /* FILES and ADMIN */
+    char name[80];                            /* for reports: "proxy:NAME", "files:NAME", "admin", "deny" */
+    struct backend *backend;                  /* PROXY */
+    struct cert_connect *secure;              /* PROXY: TLS to its servers; NULL: plain */
+    const struct conf_server_tls *server_tls; /* goes with it */
+    enum conf_proxy_header proxy_header;      /* PROXY: what its servers are sent first */
+    struct http_handler handler;              /* FILES and ADMIN */
 };
 
 struct generation_listener {
@@ -67,9 +70,10 @@ struct generation {
     size_t listener_count;
     struct backend *backends;
     size_t backend_count;
-    struct cert_store **stores;  /* two per tls block: with and without ALPN http/1.1; NULL where unused */
-    struct http_files **files;   /* by conf->files */
-    struct filter_set **filters; /* by conf->listeners; NULL where there are none */
+    struct cert_connect **connects; /* by conf->backends; NULL where they are plain */
+    struct cert_store **stores;     /* two per tls block: with and without ALPN http/1.1; NULL where unused */
+    struct http_files **files;      /* by conf->files */
+    struct filter_set **filters;    /* by conf->listeners; NULL where there are none */
     struct generation_target *targets; /* the backends', the files', admin's, and the one that refuses */
 };
 

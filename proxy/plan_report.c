@@ -63,6 +63,7 @@ struct tls_end {
     const struct probe *probe;
     const struct conf_tls_policy *policy;
     enum conf_ktls ktls;
+    bool connects; /* to a server: see below */
 };
 
 /* What that end can be under this TLS version, over all its ciphers. */
@@ -93,6 +94,11 @@ static struct sides tls_sides(const struct tls_end *end, enum probe_version vers
             side.user_reason =
                 cipher == PROBE_CHACHA20_POLY1305 ? RELAY_REASON_KTLS_CIPHER : RELAY_REASON_KERNEL_REFUSED;
             add_side(&sides, &side);
+            /* What comes first from a server, tickets among it, is OpenSSL's to read. */
+            if (end->connects && !transmit && version == PROBE_TLS13) {
+                side.user_reason = RELAY_REASON_KTLS_RX_TLS13;
+                add_side(&sides, &side);
+            }
         }
     }
     if (sides.count == 0)
@@ -181,7 +187,7 @@ static json_t *modes_to_json(const enum relay_mode *modes, size_t count)
 
 /* Where in the report an entry belongs. */
 struct heading {
-    const char *listener, *route, *tls_version, *direction;
+    const char *listener, *route, *tls_version, *server_tls_version, *direction;
 };
 
 static void append_entries(json_t *report, const struct heading *heading, const struct entries *entries)
@@ -190,8 +196,9 @@ static void append_entries(json_t *report, const struct heading *heading, const 
         const struct entry *entry = &entries->items[i];
 
         json_array_append_new(
-            report, json_pack("{s:s, s:s, s:s?, s:s, s:o, s:s, s:s, s:o, s:o}", "listener", heading->listener,
-                              "route", heading->route, "tls_version", heading->tls_version, "direction",
+            report, json_pack("{s:s, s:s, s:s?, s:s?, s:s, s:o, s:s, s:s, s:o, s:o}", "listener",
+                              heading->listener, "route", heading->route, "tls_version", heading->tls_version,
+                              "server_tls_version", heading->server_tls_version, "direction",
                               heading->direction, "modes", modes_to_json(entry->modes, entry->mode_count),
                               "source_crypto", relay_crypto_name(entry->source_crypto), "sink_crypto",
                               relay_crypto_name(entry->sink_crypto), "reasons",
@@ -234,100 +241,161 @@ static enum plan_filters plan_filters_of(const struct conf_listener *listener,
     return filters;
 }
 
-/* What the client's end can be under one TLS version, or without. */
-struct client_end {
-    const char *tls_version;     /* NULL: none */
-    const struct sides *tx, *rx; /* as a sink and as a source */
+/* What one of a connection's two ends can be, under one version of TLS or none (version NULL). */
+struct end_sides {
+    const char *version;
+    struct sides tx, rx; /* as a sink and as a source */
+    bool must_ktls;
 };
 
-static void report_target(json_t *report, const struct conf_listener *listener, const char *route, bool files,
-                          const struct client_end *client)
+/* All that an end can be: in the clear (policy NULL), or each version of TLS that it speaks. */
+struct end_list {
+    struct end_sides items[PROBE_VERSION_COUNT];
+    size_t count;
+};
+
+static struct end_list list_end(const struct tls_end *end)
 {
-    struct terms terms = {
-        .policy = listener_policy(listener),
-        .filters = plan_filters_of(listener, CONF_FILTER_TO_CLIENT),
-        .must_ktls = listener->tls != NULL && listener->tls->ktls == CONF_KTLS_REQUIRE,
-    };
-    struct entries to_client = {.count = 0}, to_server = {.count = 0};
-    struct heading heading = {.listener = listener->name,
-                              .route = route,
-                              .tls_version = client->tls_version,
-                              .direction = "to_client"};
+    const struct sides plain = {.items = {plain_socket}, .count = 1};
+    struct end_list list = {.count = 0};
 
-    for (size_t i = 0; i < client->tx->count; i++) {
-        const struct plan_side *sink = &client->tx->items[i];
+    if (end->policy == NULL)
+        list.items[list.count++] = (struct end_sides){.tx = plain, .rx = plain};
+    for (int version = 0; end->policy != NULL && version < PROBE_VERSION_COUNT; version++) {
+        const enum probe_version probed = (enum probe_version)version;
 
-        if (!files) {
-            add_pair(&to_client, &plain_socket, sink, &terms);
+        if (!conf_tls_speaks(end->policy, version == PROBE_TLS13 ? CONF_TLS_1_3 : CONF_TLS_1_2))
             continue;
-        }
-        add_pair(&to_client, &plain_file, sink, &terms);
-        add_pair(&to_client, &memory, sink, &terms);
+        list.items[list.count++] = (struct end_sides){.version = probe_version_name(probed),
+                                                      .tx = tls_sides(end, probed, true),
+                                                      .rx = tls_sides(end, probed, false),
+                                                      .must_ktls = end->ktls == CONF_KTLS_REQUIRE};
     }
-    append_entries(report, &heading, &to_client);
-    if (files)
-        return;
-    terms.filters = plan_filters_of(listener, CONF_FILTER_TO_SERVER);
-    terms.must_ktls = false;
-    for (size_t i = 0; i < client->rx->count; i++)
-        add_pair(&to_server, &client->rx->items[i], &plain_socket, &terms);
+    return list;
+}
+
+/* One listener under one version of its clients' TLS, or none. */
+struct subject {
+    json_t *report;
+    const struct probe *probe;
+    const struct conf_listener *listener;
+    const struct end_sides *client;
+};
+
+static void report_files(const struct subject *subject, const char *route)
+{
+    const struct end_sides *client = subject->client;
+    const struct terms terms = {.policy = listener_policy(subject->listener),
+                                .filters = plan_filters_of(subject->listener, CONF_FILTER_TO_CLIENT),
+                                .must_ktls = client->must_ktls};
+    const struct heading heading = {.listener = subject->listener->name,
+                                    .route = route,
+                                    .tls_version = client->version,
+                                    .direction = "to_client"};
+    struct entries to_client = {.count = 0};
+
+    for (size_t i = 0; i < client->tx.count; i++) {
+        add_pair(&to_client, &plain_file, &client->tx.items[i], &terms);
+        add_pair(&to_client, &memory, &client->tx.items[i], &terms);
+    }
+    append_entries(subject->report, &heading, &to_client);
+}
+
+static void add_pairs(struct entries *entries, const struct sides *sources, const struct sides *sinks,
+                      const struct terms *terms)
+{
+    for (size_t i = 0; i < sources->count; i++)
+        for (size_t j = 0; j < sinks->count; j++)
+            add_pair(entries, &sources->items[i], &sinks->items[j], terms);
+}
+
+static void report_proxy_over(const struct subject *subject, const char *route,
+                              const struct end_sides *server)
+{
+    const struct end_sides *client = subject->client;
+    struct terms terms = {.policy = listener_policy(subject->listener),
+                          .filters = plan_filters_of(subject->listener, CONF_FILTER_TO_CLIENT),
+                          .must_ktls = client->must_ktls};
+    struct heading heading = {.listener = subject->listener->name,
+                              .route = route,
+                              .tls_version = client->version,
+                              .server_tls_version = server->version,
+                              .direction = "to_client"};
+    struct entries to_client = {.count = 0}, to_server = {.count = 0};
+
+    add_pairs(&to_client, &server->rx, &client->tx, &terms);
+    append_entries(subject->report, &heading, &to_client);
+    terms.filters = plan_filters_of(subject->listener, CONF_FILTER_TO_SERVER);
+    terms.must_ktls = server->must_ktls;
+    add_pairs(&to_server, &client->rx, &server->tx, &terms);
     heading.direction = "to_server";
-    append_entries(report, &heading, &to_server);
+    append_entries(subject->report, &heading, &to_server);
+}
+
+static void report_proxy(const struct subject *subject, const char *route, const struct conf_backend *backend)
+{
+    const struct tls_end end = {.probe = subject->probe,
+                                .policy = backend->has_tls ? &backend->tls.policy : NULL,
+                                .ktls = backend->tls.ktls,
+                                .connects = true};
+    const struct end_list servers = list_end(&end);
+
+    for (size_t i = 0; i < servers.count; i++)
+        report_proxy_over(subject, route, &servers.items[i]);
 }
 
 /* A route that moves nothing has one entry without modes. */
-static void report_denied(json_t *report, const struct conf_listener *listener, const char *route,
-                          const char *tls_version)
+static void report_denied(const struct subject *subject, const char *route)
 {
     struct entries none = {.count = 0};
-    const struct heading heading = {
-        .listener = listener->name, .route = route, .tls_version = tls_version, .direction = "to_server"};
+    const struct heading heading = {.listener = subject->listener->name,
+                                    .route = route,
+                                    .tls_version = subject->client->version,
+                                    .direction = "to_server"};
 
     (void)find_entry(&none, RELAY_CRYPTO_NONE, RELAY_CRYPTO_NONE);
-    append_entries(report, &heading, &none);
+    append_entries(subject->report, &heading, &none);
 }
 
-static void report_listener(json_t *report, const struct conf_listener *listener,
-                            const struct client_end *client)
+static void report_subject(const struct subject *subject)
 {
+    const struct conf_listener *listener = subject->listener;
     char text[256];
 
     if (listener->route_count == 0) {
         snprintf(text, sizeof(text), "%s:%s", listener->files != NULL ? "files" : "proxy",
                  listener->files != NULL ? listener->files->name : listener->backend->name);
-        report_target(report, listener, text, listener->files != NULL, client);
+        if (listener->files != NULL)
+            report_files(subject, text);
+        else
+            report_proxy(subject, text, listener->backend);
     }
     for (size_t i = 0; i < listener->route_count; i++) {
         const struct conf_route *route = &listener->routes[i];
 
         route_describe(route, text, sizeof(text));
         if (route->deny)
-            report_denied(report, listener, text, client->tls_version);
+            report_denied(subject, text);
+        else if (route->files != NULL)
+            report_files(subject, text);
         else
-            report_target(report, listener, text, route->files != NULL, client);
+            report_proxy(subject, text, route->backend);
     }
 }
 
 json_t *plan_report_build(const struct conf *conf, const struct probe *probe)
 {
-    const struct sides plain = {.items = {plain_socket}, .count = 1};
     json_t *report = json_array();
 
     for (size_t i = 0; report != NULL && i < conf->listener_count; i++) {
         const struct conf_listener *listener = &conf->listeners[i];
+        const struct tls_end end = {.probe = probe,
+                                    .policy = listener->tls != NULL ? &listener->tls->policy : NULL,
+                                    .ktls = listener->tls != NULL ? listener->tls->ktls : CONF_KTLS_AUTO};
+        const struct end_list clients = list_end(&end);
 
-        if (listener->tls == NULL) {
-            report_listener(report, listener, &(struct client_end){NULL, &plain, &plain});
-            continue;
-        }
-        for (int version = 0; version < PROBE_VERSION_COUNT; version++) {
-            const struct tls_end end = {probe, &listener->tls->policy, listener->tls->ktls};
-            struct sides tx = tls_sides(&end, version, true), rx = tls_sides(&end, version, false);
-
-            if (conf_tls_speaks(end.policy, version == PROBE_TLS13 ? CONF_TLS_1_3 : CONF_TLS_1_2))
-                report_listener(report, listener,
-                                &(struct client_end){probe_version_name(version), &tx, &rx});
-        }
+        for (size_t j = 0; j < clients.count; j++)
+            report_subject(&(struct subject){report, probe, listener, &clients.items[j]});
     }
     return report;
 }
@@ -359,7 +427,7 @@ static const char *string_of(const json_t *entry, const char *key)
 
 void plan_report_print(const json_t *report, FILE *stream)
 {
-    static const char row[] = "%-12s %-*s %-8s %-10s %-5s %-5s %-20s %s%s%s\n";
+    static const char row[] = "%-12s %-*s %-8s %-10s %-10s %-5s %-5s %-20s %s%s%s\n";
     const json_t *entry;
     size_t index;
     int width = 16;
@@ -370,8 +438,8 @@ void plan_report_print(const json_t *report, FILE *stream)
 
         width = length > width ? length : width;
     }
-    fprintf(stream, row, "LISTENER", width, "ROUTE", "TLS", "DIRECTION", "FROM", "TO", "MODES", "REASONS", "",
-            "");
+    fprintf(stream, row, "LISTENER", width, "ROUTE", "TLS", "SERVER TLS", "DIRECTION", "FROM", "TO", "MODES",
+            "REASONS", "", "");
     json_array_foreach(report, index, entry)
     {
         char modes[64], reasons[512], refusals[512];
@@ -381,8 +449,9 @@ void plan_report_print(const json_t *report, FILE *stream)
         join(json_object_get(entry, "reasons"), reasons, sizeof(reasons));
         join(json_object_get(entry, "refusals"), refusals, sizeof(refusals));
         fprintf(stream, row, string_of(entry, "listener"), width, string_of(entry, "route"),
-                string_of(entry, "tls_version"), string_of(entry, "direction"),
-                string_of(entry, "source_crypto"), string_of(entry, "sink_crypto"), modes, reasons,
-                refuses ? "; refuses on: " : "", refuses ? refusals : "");
+                string_of(entry, "tls_version"), string_of(entry, "server_tls_version"),
+                string_of(entry, "direction"), string_of(entry, "source_crypto"),
+                string_of(entry, "sink_crypto"), modes, reasons, refuses ? "; refuses on: " : "",
+                refuses ? refusals : "");
     }
 }

@@ -9,9 +9,9 @@
 #include "conf/conf.h"
 #include "relay/probe.h"
 
-/* [{"listener","route","tls_version"|null,"direction","modes":[...],"source_crypto","sink_crypto",
+/* [{"listener","route","tls_version"|null,"server_tls_version"|null,"direction","modes":[...],"source_crypto","sink_crypto",
  *   "reasons":[...],"refusals":[...]}]: one entry for every pair of cryptos that can come about, over all
- * ciphers of the TLS version. modes and reasons have the best case first; refusals are the reasons for which
+ * ciphers of the TLS versions. modes and reasons have the best case first; refusals are the reasons for which
  * the policy resets the connection instead. For files only to_client carries payload: the file itself, and
  * pages made in memory (reason generated). A new reference; NULL: out of memory. */
 json_t *plan_report_build(const struct conf *conf, const struct probe *probe);

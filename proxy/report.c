@@ -178,6 +178,8 @@ json_t *report_to_json(const struct report *report)
                                   report->has_tls ? tls_to_json(&report->tls, "client_name") : json_null());
     if (report->has_preview[0] || report->has_preview[1])
         failed |= json_object_set_new(root, "first_bytes", previews_to_json(report));
+    if (report->has_server_tls)
+        failed |= json_object_set_new(root, "server_tls", tls_to_json(&report->server_tls, "server_name"));
     failed |= json_object_set_new(
         root, "directions",
         json_pack("{s:o, s:o}", "to_client", direction_to_json(&report->directions[SESSION_TO_CLIENT]),

@@ -46,7 +46,9 @@ struct report {
     char detail[160]; /* a word or sentence on the outcome; "" none */
     bool has_tls;
     struct tls_facts tls; /* of a ClientHello that was passed through, the `sni` alone */
-    bool has_preview[2];  /* by enum session_direction: a filter of type log kept the first bytes */
+    bool has_server_tls;  /* TLS with the server */
+    struct tls_facts server_tls;
+    bool has_preview[2]; /* by enum session_direction: a filter of type log kept the first bytes */
     struct preview previews[2];
     struct flow_report directions[2]; /* by enum session_direction */
 };

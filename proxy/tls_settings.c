@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "certs/connect.h"
 #include "certs/store.h"
 #include "relay/tls_conn.h"
 
@@ -123,4 +124,78 @@ struct cert_store *tls_settings_store(const struct conf_tls *tls, bool http, str
     if (store == NULL)
         report_cert(tls, &error, problems);
     return store;
+}
+
+/* --- Towards servers --- */
+
+static struct conf_place server_place_of(const struct conf_backend *backend, const struct cert_error *error,
+                                         char *key, size_t key_size)
+{
+    const struct conf_server_tls *tls = &backend->tls;
+    struct conf_place place = backend->tls_place;
+    const char *field = "";
+
+    switch (error->fault) {
+    case CERT_FAULT_CERT:
+        place = tls->cert_place;
+        field = ".cert";
+        break;
+    case CERT_FAULT_KEY:
+    case CERT_FAULT_MISMATCH:
+        place = tls->key_place;
+        field = ".key";
+        break;
+    case CERT_FAULT_CA:
+        place = tls->ca_place;
+        field = ".ca";
+        break;
+    case CERT_FAULT_CRL:
+        place = tls->crl_place;
+        field = ".crl";
+        break;
+    case CERT_OK:
+    case CERT_FAULT_OCSP:
+    case CERT_FAULT_SYSTEM:
+        break;
+    }
+    snprintf(key, key_size, "backends.%s.tls%s", backend->name, field);
+    return place.line != 0 ? place : backend->place;
+}
+
+struct server_warning {
+    const struct conf_backend *backend;
+    struct conf_problems *problems;
+};
+
+static void on_server_warning(void *arg, const struct cert_error *error)
+{
+    const struct server_warning *warning = arg;
+    char key[256];
+    const struct conf_place place = server_place_of(warning->backend, error, key, sizeof(key));
+
+    conf_problem_add(warning->problems, place, key, "warning: %s", error->text);
+}
+
+struct cert_connect *tls_settings_connect(const struct conf_backend *backend, struct conf_problems *warnings,
+                                          struct conf_problems *problems)
+{
+    const struct conf_server_tls *tls = &backend->tls;
+    struct cert_error error;
+    struct cert_connect *connect =
+        cert_connect_new(&(struct cert_connect_options){.policy = policy_of(&tls->policy),
+                                                        .verify = tls->verify,
+                                                        .trust = {tls->ca, tls->crl},
+                                                        .client = {tls->cert, tls->key, NULL},
+                                                        .ktls = tls->ktls != CONF_KTLS_OFF},
+                         &error);
+
+    if (connect == NULL) {
+        char key[256];
+        const struct conf_place place = server_place_of(backend, &error, key, sizeof(key));
+
+        conf_problem_add(problems, place, key, "%s", error.text);
+    } else if (warnings != NULL) {
+        cert_connect_each_warning(connect, on_server_warning, &(struct server_warning){backend, warnings});
+    }
+    return connect;
 }

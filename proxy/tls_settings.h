@@ -6,6 +6,7 @@
 
 #include "conf/conf.h"
 
+struct cert_connect;
 struct cert_store;
 struct ticket_keys;
 
@@ -17,3 +18,9 @@ void tls_settings_warn(const struct conf_tls *tls, const struct cert_store *stor
  */
 struct cert_store *tls_settings_store(const struct conf_tls *tls, bool http, struct ticket_keys *tickets,
                                       struct conf_problems *problems);
+
+/* The connecting side for the servers of a backend that has_tls. NULL: problems says why. warnings may be
+ * NULL.
+ */
+struct cert_connect *tls_settings_connect(const struct conf_backend *backend, struct conf_problems *warnings,
+                                          struct conf_problems *problems);

@@ -43,7 +43,12 @@ static const char everything[] =
     "backends = { " OUTGOING
     "b = { servers = ( { address = \"127.0.0.1:1\"; weight = 1; max_connections = 1; backup = "
     "false; "
-    "} ); balance = \"least_conn\"; slow_start = \"1s\"; queue = { size = 1; timeout = \"1s\"; }; "
+    "} ); balance = \"least_conn\"; "
+    "tls = { verify = true; ca = \"c\"; crl = \"r\"; server_name = \"n\"; cert = \"c\"; key = \"k\"; ktls = "
+    "\"auto\"; "
+    "min_version = \"1.2\"; max_version = \"1.3\"; suites = [ \"TLS_AES_128_GCM_SHA256\", "
+    "\"ECDHE-RSA-AES128-GCM-SHA256\" ]; groups = [ \"P-256\" ]; alpn = [ \"h2\" ]; }; "
+    "slow_start = \"1s\"; queue = { size = 1; timeout = \"1s\"; }; "
     "resolve = { servers = [ \"127.0.0.1\" ]; timeout = \"1s\"; interval_min = \"1s\"; interval_max = "
     "\"1s\"; hold = \"1s\"; "
     "family = \"any\"; }; proxy_protocol = \"v2\"; "

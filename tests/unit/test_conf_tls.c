@@ -75,6 +75,56 @@ static void test_client(void **state)
     fixture_check(client, COUNT(client), NULL);
 }
 
+#define SERVER_TLS(server, keys, listener)                                            \
+    "backends = { app = { servers = ( \"" server "\" );\ntls = { " keys " }; }; };\n" \
+    "listeners = { l = { address = \":0\"; proxy = \"app\"; " listener " }; };"
+#define ONE "127.0.0.1:1"
+
+static const struct fixture_case to_servers[] = {
+    {SERVER_TLS(ONE, "cert = \"c\";", ""),
+     "test.conf:2: backends.app.tls.key: missing: `cert` needs its private key\n"},
+    {SERVER_TLS(ONE, "key = \"c\";", ""),
+     "test.conf:2: backends.app.tls.cert: missing: `key` needs its certificate\n"},
+    {SERVER_TLS(ONE, "verify = false; ca = \"c\";", ""),
+     "test.conf:2: backends.app.tls.verify: false leaves `ca` without use: delete one of the two\n"},
+    {SERVER_TLS(ONE, "verify = false; crl = \"c\";", ""),
+     "test.conf:2: backends.app.tls.verify: false leaves `crl` without use: delete one of the two\n"},
+    {SERVER_TLS(ONE, "crl = \"c\";", ""), "test.conf:2: backends.app.tls.crl: a CRL is needed of each CA, "
+                                          "and the system's are many: name those of the "
+                                          "servers in `ca`\n"},
+    {SERVER_TLS("unix:/run/x.sock", "", ""),
+     "test.conf:1: backends.app.tls.server_name: missing: \"unix:/run/x.sock\" has no name that a "
+     "certificate could be "
+     "for; add server_name = \"NAME\"; or, against all caution, verify = false;\n"},
+    {SERVER_TLS(ONE, "min_version = \"1.3\"; suites = [ \"ECDHE-RSA-AES128-GCM-SHA256\" ];", ""),
+     "test.conf:2: backends.app.tls.min_version: \"1.3\" has no suite in `suites`: add one of TLS 1.3 there, "
+     "or raise "
+     "this\n"
+     "test.conf:2: backends.app.tls.suites[0]: \"ECDHE-RSA-AES128-GCM-SHA256\" is of TLS 1.2, which "
+     "min_version = "
+     "\"1.3\" excludes: delete one of the two\n"},
+    {SERVER_TLS(ONE, "ktls = \"off\";", "relay = \"splice\";"),
+     "test.conf:3: listeners.l.relay: \"splice\" can't be had with TLS in user space: choose \"auto\" or "
+     "\"copy\", or "
+     "set backends.app.tls.ktls to \"auto\" or \"require\"\n"},
+    {SERVER_TLS(ONE, "ktls = \"off\";", "require_zero_copy = true;"),
+     "test.conf:3: listeners.l.require_zero_copy: TLS in user space copies every byte: set "
+     "backends.app.tls.ktls to "
+     "\"auto\" or \"require\", or delete this\n"},
+};
+
+static void test_to_servers(void **state)
+{
+    (void)state;
+    fixture_check(to_servers, COUNT(to_servers), NULL);
+    struct conf *conf = fixture_good(SERVER_TLS(ONE, "", ""), NULL);
+    assert_true(conf->backends[0].has_tls && conf->backends[0].tls.verify);
+    assert_int_equal(conf->backends[0].tls.ktls, CONF_KTLS_AUTO);
+    conf_free(conf);
+    conf = fixture_good(SERVER_TLS("unix:/run/x.sock", "verify = false;", "relay = \"splice\";"), NULL);
+    conf_free(conf);
+}
+
 static void test_policy(void **state)
 {
     (void)state;
@@ -108,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_policy),
         cmocka_unit_test(test_client),
+        cmocka_unit_test(test_to_servers),
         cmocka_unit_test(test_what_is_spoken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

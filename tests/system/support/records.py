@@ -53,14 +53,16 @@ def check_plan_entry(entry):
     assert bool(entry["modes"]) == bool(entry["reasons"]), entry
     assert entry["source_crypto"] in CRYPTOS and entry["sink_crypto"] in CRYPTOS, entry
     assert entry["tls_version"] in (None, "TLSv1.2", "TLSv1.3"), entry
+    assert entry["server_tls_version"] in (None, "TLSv1.2", "TLSv1.3"), entry
 
 
 def check_against_plan(record, plan):
     """What really happens is always among what plan said."""
     version = record["tls"]["version"] if record["tls"] else None
+    server_version = record["server_tls"]["version"] if "server_tls" in record else None
     for name, direction in record["directions"].items():
         said = [e for e in plan if e["listener"] == record["listener"] and e["direction"] == name
-                and e["tls_version"] == version]
+                and e["tls_version"] == version and e["server_tls_version"] == server_version]
         for segment in direction["segments"]:
             assert any(segment["mode"] in e["modes"] and segment["reason"] in e["reasons"]
                        and segment["source_crypto"] == e["source_crypto"]

@@ -19,13 +19,28 @@ def context(certs, version=None, alpn=None, ciphers=None):
     return ctx
 
 
+def server_context(pair, version=None, alpn=None, client_ca=None):
+    """Shows the certificate; with client_ca it asks for one. version: exactly this one."""
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ctx.load_cert_chain(pair["cert"], pair["key"])
+    if version:
+        ctx.minimum_version = ctx.maximum_version = VERSIONS[version]
+    if alpn:
+        ctx.set_alpn_protocols(alpn)
+    if client_ca:
+        ctx.load_verify_locations(client_ca)
+        ctx.verify_mode = ssl.CERT_REQUIRED
+    return ctx
+
+
 class TlsSocket:
     """TLS over a connected socket; one thread may send while another receives."""
 
-    def __init__(self, sock, ctx, name="localhost"):
+    def __init__(self, sock, ctx, name="localhost", server_side=False):
         self.sock = sock
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = ctx.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
+        self.tls = ctx.wrap_bio(self.incoming, self.outgoing, server_side=server_side,
+                                server_hostname=None if server_side else name)
         self.lock, self.send_lock = threading.Lock(), threading.Lock()
         self.server_hello = b""
         self.early = b""  # read while shutting down, not yet received
