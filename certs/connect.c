@@ -70,7 +70,7 @@ static void set_options(SSL_CTX *ctx, const struct cert_connect_options *options
     SSL_CTX_set_read_ahead(ctx, 0);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(ctx, on_new_session);
-    if (options->keylog != NULL) {
+    if (options->ktls && options->keylog != NULL) {
         SSL_CTX_set_keylog_callback(ctx, options->keylog);
     }
     SSL_CTX_set_verify(ctx, options->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);

@@ -42,6 +42,7 @@ static void on_secured(struct conn *conn)
                                                 relay_reason_name(tls_conn_tx_reason(tls))});
         return;
     }
+    tls_conn_drop_ssl(conn->server.tls);
     conn_start_session(conn);
 }
 
@@ -93,6 +94,7 @@ static void server_name(const struct conn *conn, char *name, size_t size)
 void conn_secure(struct conn *conn)
 {
     struct cert_connect *secure = conn->target->secure;
+    const struct relay_policy *policy = &conn->listener->policy;
     struct tls_conn *tls;
     char name[256];
 
@@ -100,11 +102,13 @@ void conn_secure(struct conn *conn)
         conn_start_session(conn);
         return;
     }
-    tls = tls_conn_new(
-        &(struct tls_conn_options){.ctx = cert_connect_context(secure),
-                                   .fd = conn->server.fd,
-                                   .role = TLS_CONNECT,
-                                   .ktls_wanted = conn->target->server_tls->ktls != CONF_KTLS_OFF});
+    tls = tls_conn_new(&(struct tls_conn_options){
+        .ctx = cert_connect_context(secure),
+        .fd = conn->server.fd,
+        .role = TLS_CONNECT,
+        .ktls_wanted = conn->target->server_tls->ktls != CONF_KTLS_OFF,
+        /* For the sake of TLS 1.3's tickets, unless no byte may be read here. */
+        .late_rx = !policy->require_zero_copy && policy->force != RELAY_FORCE_SPLICE});
     if (tls == NULL) {
         conn_abort(conn, &(struct conn_outcome){OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, "out of memory"});
         return;

@@ -186,6 +186,7 @@ struct cert_connect *tls_settings_connect(const struct conf_backend *backend, st
                                                         .verify = tls->verify,
                                                         .trust = {tls->ca, tls->crl},
                                                         .client = {tls->cert, tls->key, NULL},
+                                                        .keylog = tls_conn_keylog(),
                                                         .ktls = tls->ktls != CONF_KTLS_OFF},
                          &error);
 

@@ -67,6 +67,15 @@ def dial(daemon, certs, closing, client=None):
     return closing(tls.TlsSocket(sock, tls.context(certs, client))) if client else sock
 
 
+def is_refused(daemon, closing):
+    """A client in the clear sees a reset and not a byte; perhaps before connect() has returned."""
+    try:
+        got = streams.converse(closing(daemon.connect("app")), Payload(1000))
+    except ConnectionResetError:
+        return True
+    return got.lost and got.size == 0
+
+
 def crypto_tx():
     return "ktls" if env.KTLS else "user"
 
@@ -142,16 +151,16 @@ def test_who_is_believed(pair, keys, sni, why, relay_to, secure, pki, certs, clo
     keys = {key: named.get(value, value) for key, value in keys.items()}
     backend = secure(lambda sock: streams.converse(sock, Payload(5000)), getattr(pki, pair))
     daemon = relay_to(backend.address, keys=keys)
-    got = streams.converse(dial(daemon, certs, closing), Payload(1000))
-    record = daemon.wait_record()
     if why:
-        assert got.lost and got.size == 0, got
+        assert is_refused(daemon, closing)
+        record = daemon.wait_record()
         assert record["outcome"] == "no_server" and record["detail"] == f"{backend.address}: TLS: {why}", record
         assert record["target"] == backend.address and "server_tls" not in record, record
         failures = daemon.status()["backends"]["app"]["servers"][0]["failures"]
         assert failures == 1 and isinstance(backend.errors[0], Exception), failures
     else:
-        got.assert_all(Payload(5000))
+        streams.converse(dial(daemon, certs, closing), Payload(1000)).assert_all(Payload(5000))
+        record = daemon.wait_record()
         backend.result().assert_all(Payload(1000))
         assert record["outcome"] == "complete" and record["server_tls"]["sni"] == (sni or ""), record
         assert backend.names == [sni], backend.names
@@ -177,8 +186,7 @@ def test_without_a_certificate_that_is_wanted(version, relay_to, secure, pki, ce
     """With TLS 1.3 the server says so after the handshake, when the relaying has begun."""
     backend = secure(lambda sock: streams.converse(sock, Payload(10)), version=version, client_ca=pki.ca)
     daemon = relay_to(backend.address)
-    got = streams.converse(dial(daemon, certs, closing), Payload(10))
-    assert got.lost and got.size == 0, got
+    assert is_refused(daemon, closing)
     assert daemon.wait_record()["outcome"] in ("no_server", "reset", "truncated"), daemon.records()
 
 
@@ -192,10 +200,14 @@ def test_sessions_are_resumed(version, relay_to, secure, certs, closing):
         daemon.wait_records(number + 1)
     resumed = [r["server_tls"]["resumed"] for r in daemon.records()]
     assert resumed == [False] + [True] * 5, resumed
+
+    def is_resumed():
+        count = len(daemon.records())
+        streams.converse(dial(daemon, certs, closing), Payload(10)).assert_all(Payload(10))
+        return daemon.wait_records(count + 1)[-1]["server_tls"]["resumed"]
+
     daemon.signal(signal.SIGHUP)
-    env.wait_for(lambda: daemon.status()["generation"] == 2, "the new generation")
-    streams.converse(dial(daemon, certs, closing), Payload(10)).assert_all(Payload(10))
-    assert daemon.wait_records(7)[-1]["server_tls"]["resumed"] is False
+    env.wait_for(lambda: not is_resumed(), "a connection of the new generation")
 
 
 def test_the_policy_holds_for_this_side_too(relay_to, secure, certs, closing):
@@ -210,7 +222,7 @@ def test_the_policy_holds_for_this_side_too(relay_to, secure, certs, closing):
     assert {e["server_tls_version"] for e in plan_of(daemon.file)} == {"TLSv1.2"}
     only13 = secure(lambda sock: streams.converse(sock, Payload(10)), version="TLSv1.3")
     daemon = relay_to(only13.address, keys={"max_version": "1.2"})
-    assert streams.converse(dial(daemon, certs, closing), Payload(10)).lost
+    assert is_refused(daemon, closing)
     record = daemon.wait_record()
     assert record["outcome"] == "no_server" and "TLS: " in record["detail"], record
 
@@ -218,11 +230,11 @@ def test_the_policy_holds_for_this_side_too(relay_to, secure, certs, closing):
 def test_a_server_without_tls_and_one_that_is_silent(relay_to, backend, certs, closing):
     plain = backend(lambda sock: sock.sendall(b"220 hello\r\n") or streams.receive(sock))
     daemon = relay_to(plain.address)
-    assert streams.converse(dial(daemon, certs, closing), Payload(10)).lost
+    assert is_refused(daemon, closing)
     assert "TLS: wrong version number" in daemon.wait_record()["detail"]
     silent = backend(streams.receive)
     daemon = relay_to(silent.address, timeouts={"handshake": "300ms"})
-    assert streams.converse(dial(daemon, certs, closing), Payload(10)).lost
+    assert is_refused(daemon, closing)
     record = daemon.wait_record()
     assert record["outcome"] == "timeout" and record["detail"] == f"{silent.address}: TLS: handshake", record
 
@@ -362,6 +374,5 @@ def test_a_reload_with_bad_files_changes_nothing(relay_to, secure, pki, certs, c
     streams.converse(dial(daemon, certs, closing), Payload(10)).assert_all(Payload(10))
     own.write_bytes(certs.ca.read_bytes())
     daemon.signal(signal.SIGHUP)
-    env.wait_for(lambda: daemon.status()["generation"] == 2, "the new generation")
-    assert streams.converse(dial(daemon, certs, closing), Payload(10)).lost
-    assert "unable to get local issuer certificate" in daemon.wait_records(2)[-1]["detail"]
+    env.wait_for(lambda: is_refused(daemon, closing), "a connection of the new generation")
+    env.wait_for(lambda: "unable to get local issuer certificate" in daemon.records()[-1].get("detail", ""), "its record")

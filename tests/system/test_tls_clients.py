@@ -113,7 +113,7 @@ def test_a_reload_with_a_new_crl_ends_sessions_too(file_server, certs, pki, big_
     client = own.issue("Cid")
     crl = own.crl()
     settings = mtls(certs, own, crl=crl)
-    daemon = file_server(big_root, {"tls": "main"}, tls=settings)
+    daemon = file_server(big_root, {"tls": "main"}, tls=settings, workers=1)
     ticket, shown = tmp_path / "ticket", ("-cert", client["cert"], "-key", client["key"])
     assert "200 OK" in s_client(daemon, *shown, "-sess_out", ticket)
     assert "200 OK" in s_client(daemon, "-sess_in", ticket)
@@ -125,10 +125,12 @@ def test_a_reload_with_a_new_crl_ends_sessions_too(file_server, certs, pki, big_
     own.revoke(client)
     own.crl()
     daemon.signal(signal.SIGHUP)
-    env.wait_for(lambda: daemon.status()["generation"] == 2, "the new generation")
+    env.wait_for(lambda: "200 OK" not in s_client(daemon, *shown), "the one worker to know the new list")
+    env.wait_for(lambda: daemon.records()[-1]["outcome"] == "handshake", "its record")
+    count = len(daemon.records())
     for how in (("-sess_in", ticket), ("-sess_in", ticket, *shown), shown):
         assert "200 OK" not in s_client(daemon, *how), how
-    assert {r["outcome"] for r in daemon.wait_records(6)[3:]} == {"handshake"}
+    assert {r["outcome"] for r in daemon.wait_records(count + 3)[count:]} == {"handshake"}
 
 
 def test_a_crl_that_is_over_is_told_and_refuses(file_server, certs, pki, big_root):
