@@ -96,13 +96,9 @@ static const struct fixture_case to_servers[] = {
      "test.conf:1: backends.app.tls.server_name: missing: \"unix:/run/x.sock\" has no name that a "
      "certificate could be "
      "for; add server_name = \"NAME\"; or, against all caution, verify = false;\n"},
-    {SERVER_TLS(ONE, "min_version = \"1.3\"; suites = [ \"ECDHE-RSA-AES128-GCM-SHA256\" ];", ""),
-     "test.conf:2: backends.app.tls.min_version: \"1.3\" has no suite in `suites`: add one of TLS 1.3 there, "
-     "or raise "
-     "this\n"
-     "test.conf:2: backends.app.tls.suites[0]: \"ECDHE-RSA-AES128-GCM-SHA256\" is of TLS 1.2, which "
-     "min_version = "
-     "\"1.3\" excludes: delete one of the two\n"},
+    {SERVER_TLS(ONE, "min_version = \"1.3\"; max_version = \"1.2\";", ""),
+     "test.conf:2: backends.app.tls.max_version: min_version \"1.3\" is above max_version \"1.2\", so no "
+     "version is left: raise the one or lower the other\n"},
     {SERVER_TLS(ONE, "ktls = \"off\";", "relay = \"splice\";"),
      "test.conf:3: listeners.l.relay: \"splice\" can't be had with TLS in user space: choose \"auto\" or "
      "\"copy\", or "
