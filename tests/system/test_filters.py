@@ -155,13 +155,15 @@ def test_deny_looks_at_the_first_bytes_only(at, denied, filtered, backend):
 
 
 def test_deny_stops_an_answer_and_leaves_others_alone(filtered, backend):
-    server = backend(lambda sock: sock.sendall(b"secret: 1234") or streams.receive(sock))
-    daemon = filtered(server.address, {"type": "deny", "patterns": ["secret"], "direction": "to_client"})
-    other = daemon.connect("app")
-    with daemon.connect("app") as sock:
+    server = backend(lambda sock: sock.sendall(b"secret: " + streams.receive_exactly(sock, 4)) or streams.receive(sock))
+    daemon = filtered(server.address, {"type": "deny", "patterns": ["secret: 1234"], "direction": "to_client"})
+    with daemon.connect("app") as other, daemon.connect("app") as sock:
+        sock.sendall(b"1234")
         assert streams.receive(sock).end == "reset"
-    other.close()
-    assert {r["outcome"] for r in daemon.wait_records(2)} == {"refused"}
+        other.sendall(b"4321")
+        other.shutdown(socket.SHUT_WR)
+        assert streams.receive(other).end == "eof"
+    assert {r["outcome"] for r in daemon.wait_records(2)} == {"refused", "complete"}
 
 
 # --- substitute ---
