@@ -16,8 +16,9 @@ VERSIONS = ("TLSv1.2", "TLSv1.3")
 STORM = 20_000
 URGENT = 600
 WINDOW = 6 if env.KTLS else 2  # seconds
-# Of a CPU, over the window. The guest's handshakes, six in the window, take most of it.
-CPU_MAX = 0.05 * (4 if env.SLOW else 3 if env.KTLS else 1)
+# Of a CPU, over the window. In the guest six handshakes take most of it, and the time that a busy host takes away from
+# the guest counts as used: 0.08 alone, 0.2 beside a build. What spins takes all of it.
+CPU_MAX = 0.05 * (8 if env.SLOW or env.KTLS else 1)
 STORMS = [(version, kind) for version in VERSIONS for kind in ("empty-records", "warning-alerts")] + [
     ("TLSv1.3", "key-update"), ("TLSv1.3", "key-update request")]
 DETAILS = {"empty-records": ("too many TLS records that carry no data", "record too small"),
