@@ -216,15 +216,23 @@ static enum io_status read_memory(struct endpoint *ep, void *buffer, size_t size
     return IO_OK;
 }
 
+static enum io_status read_tls(struct endpoint *ep, void *buffer, size_t size, size_t *n)
+{
+    ep->read_wants_write = false;
+    loop_count(ep->loop, RELAY_SYS_SSL_READ);
+    enum io_status status = tls_io(ep, tls_conn_read(ep->tls, buffer, size, n), true);
+    if (status == IO_OK && !ep->read_to_end && tls_conn_drained(ep->tls))
+        ep->readable = false;
+    return status;
+}
+
 enum io_status endpoint_read(struct endpoint *ep, void *buffer, size_t size, size_t *n)
 {
     switch (ep->kind) {
     case ENDPOINT_SOCKET:
         return read_socket(ep, buffer, size, n);
     case ENDPOINT_TLS:
-        ep->read_wants_write = false;
-        loop_count(ep->loop, RELAY_SYS_SSL_READ);
-        return tls_io(ep, tls_conn_read(ep->tls, buffer, size, n), true);
+        return read_tls(ep, buffer, size, n);
     case ENDPOINT_FILE:
         return read_file(ep, buffer, size, n);
     case ENDPOINT_MEMORY:
@@ -253,7 +261,7 @@ enum io_status endpoint_write(struct endpoint *ep, const void *data, size_t size
     if (ep->kind == ENDPOINT_TLS && !tls_conn_ktls_tx(ep->tls)) {
         ep->write_wants_read = false;
         loop_count(ep->loop, RELAY_SYS_SSL_WRITE);
-        return tls_io(ep, tls_conn_write(ep->tls, data, size, n), false);
+        return tls_io(ep, tls_conn_write(ep->tls, data, size, more, n), false);
     }
     ssize_t sent;
     endpoint_before_write(ep);
@@ -271,10 +279,10 @@ enum io_status endpoint_write(struct endpoint *ep, const void *data, size_t size
     return IO_AGAIN;
 }
 
-enum io_status endpoint_shutdown_write(struct endpoint *ep)
+enum io_status endpoint_shutdown_write(struct endpoint *ep, bool closes)
 {
     if (ep->kind == ENDPOINT_TLS)
-        return tls_io(ep, tls_conn_close_notify(ep->tls), false);
+        return tls_io(ep, tls_conn_close_notify(ep->tls, closes), false);
     return shutdown(ep->fd, SHUT_WR) == 0 ? IO_OK : IO_BROKEN;
 }
 

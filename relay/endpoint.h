@@ -135,8 +135,9 @@ enum io_status endpoint_write(struct endpoint *ep, const void *data, size_t size
 void endpoint_before_write(struct endpoint *ep);
 
 /* Ends the sink's stream after everything was written: SHUT_WR, or close_notify on TLS (SHUT_WR there would
- * cut off what kTLS still holds). IO_OK, IO_AGAIN or IO_BROKEN. */
-enum io_status endpoint_shutdown_write(struct endpoint *ep);
+ * cut off what kTLS still holds). closes: shutdown() follows at once. IO_OK, IO_AGAIN or
+ * IO_BROKEN. */
+enum io_status endpoint_shutdown_write(struct endpoint *ep, bool closes);
 
 /* Whether a read or write may succeed now, as far as the edges told. Always true of files and memory. */
 bool endpoint_can_read(const struct endpoint *ep);

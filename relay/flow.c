@@ -33,6 +33,7 @@ void flow_init(struct flow *flow, const struct flow_options *options)
         .policy = options->policy,
         .counters = options->counters,
         .shutdown_sink = options->shutdown_sink,
+        .closes = options->closes,
         .filters = options->filters,
         .pace = options->pace,
         .head = options->head,
@@ -237,7 +238,7 @@ static enum flow_status finish_sink(struct flow *flow)
 {
     if (!flow->shutdown_sink)
         return finish(flow, FLOW_END_COMPLETE, 0);
-    switch (endpoint_shutdown_write(flow->sink)) {
+    switch (endpoint_shutdown_write(flow->sink, false)) {
     case IO_AGAIN:
         flow->sink_waiting = true;
         return FLOW_WAITING;

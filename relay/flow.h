@@ -23,9 +23,11 @@ struct flow_options {
                          flow_head_done(). Counted in head_bytes, exempt from the policy */
     size_t head_size;
     struct filter_chain *filters; /* of a socket's bytes; NULL: none. Borrowed, outlives the flow */
-    bool shutdown_sink;           /* at the source's end, end the sink's stream too (half-close) */
-    struct pace *pace;            /* how fast; NULL: as fast as it goes. Outlives the flow */
-    struct loop_task *resume;     /* with a pace: queued when a pause is over, to step the flow again */
+    bool
+        closes; /* the owner closes the sink right after the source's end: its last bytes may wait for that */
+    bool shutdown_sink;       /* at the source's end, end the sink's stream too (half-close) */
+    struct pace *pace;        /* how fast; NULL: as fast as it goes. Outlives the flow */
+    struct loop_task *resume; /* with a pace: queued when a pause is over, to step the flow again */
 };
 
 enum flow_status {

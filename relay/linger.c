@@ -32,9 +32,9 @@ struct relay_linger {
     struct loop_task task, burial;
     enum linger_state state;
     bool ktls, delivered, saw_fin;
-    unsigned poll_ms;
-    uint64_t empty_since; /* 0: the queue wasn't empty when last seen */
-    int queued;           /* as SIOCOUTQ said last */
+    uint64_t poll_ms, look_at; /* SIOCOUTQ */
+    uint64_t empty_since;      /* 0: the queue wasn't empty when last seen */
+    int queued;                /* as SIOCOUTQ said last */
     uint64_t timeout_ms, stall_ms, deadline;
     void (*on_end)(void *arg, bool delivered);
     void *arg;
@@ -67,7 +67,7 @@ static void finish(struct relay_linger *linger, bool delivered)
 static void arm(struct relay_linger *linger)
 {
     uint64_t now = loop_now_ms(), left = linger->deadline > now ? linger->deadline - now : 0;
-    uint64_t poll = linger->empty_since != 0 ? SETTLE_MS : linger->poll_ms;
+    uint64_t poll = linger->look_at > now ? linger->look_at - now : 1;
     uint64_t wait = linger->state == LINGER_DELIVERING && poll < left ? poll : left;
     timer_set(linger->ep.loop->timers, &linger->timer, now + wait);
 }
@@ -128,6 +128,7 @@ static void deliver(struct relay_linger *linger)
     if (!queue_empty(linger)) {
         if (linger->empty_since == 0 && linger->poll_ms < POLL_LARGEST_MS)
             linger->poll_ms *= 2;
+        linger->look_at = loop_now_ms() + (linger->empty_since != 0 ? SETTLE_MS : linger->poll_ms);
         return;
     }
     linger->delivered = true;
@@ -142,6 +143,8 @@ static void advance(struct relay_linger *linger)
     struct endpoint *ep = &linger->ep;
     /* Looked at here too: armed anew at every edge, the timer of a peer that never falls silent never fires.
      */
+    if (loop_now_ms() >= linger->deadline && linger->state == LINGER_DELIVERING)
+        deliver(linger);
     if (loop_now_ms() >= linger->deadline) {
         finish(linger, linger->delivered);
         return;
@@ -149,7 +152,7 @@ static void advance(struct relay_linger *linger)
     if (linger->state == LINGER_NOTIFYING) {
         enum io_status status = IO_OK;
         if (ep->kind == ENDPOINT_TLS && endpoint_can_write(ep))
-            status = endpoint_shutdown_write(ep);
+            status = endpoint_shutdown_write(ep, !linger->ktls);
         else if (ep->kind == ENDPOINT_TLS)
             status = IO_AGAIN;
         if (status == IO_BROKEN || status == IO_EOF) {
@@ -169,7 +172,7 @@ static void advance(struct relay_linger *linger)
         return;
     }
     linger->saw_fin = input == IO_EOF;
-    if (linger->state == LINGER_DELIVERING)
+    if (linger->state == LINGER_DELIVERING && loop_now_ms() >= linger->look_at)
         deliver(linger);
     if (linger->state == LINGER_WAITING_FIN && linger->saw_fin) {
         finish(linger, true);
@@ -222,7 +225,13 @@ struct relay_linger *linger_start(struct endpoint *ep, uint64_t timeout_ms,
     }
     linger->ktls = linger->ep.kind == ENDPOINT_TLS && tls_conn_ktls_tx(linger->ep.tls);
     linger->state = LINGER_NOTIFYING;
-    linger->poll_ms = POLL_FIRST_MS;
+    /* Without kTLS the kernel delivers what a closed socket holds, and most peers say soon that they have it,
+     * by ending too: only the deadline depends on the queue, and looking costs more than the close. */
+    bool soon = linger->ktls || timeout_ms == 0;
+    linger->poll_ms = soon                               ? POLL_FIRST_MS
+                      : timeout_ms / 2 < POLL_LARGEST_MS ? timeout_ms / 2
+                                                         : POLL_LARGEST_MS;
+    linger->look_at = linger->ktls ? 0 : loop_now_ms() + linger->poll_ms;
     linger->timeout_ms = linger->stall_ms = timeout_ms;
     linger->deadline = loop_now_ms() + timeout_ms;
     linger->on_end = on_end;

@@ -25,6 +25,14 @@ void move_copy_release(struct flow *flow)
     flow->held = NULL;
 }
 
+/* What is read already is the last: a file's end is known before it is met. */
+static bool ends_with_close(const struct flow *flow)
+{
+    const struct endpoint *source = flow->source;
+    bool known = source->kind == ENDPOINT_FILE || source->kind == ENDPOINT_MEMORY;
+    return flow->closes && (flow->source_ended || (known && source->offset == source->end));
+}
+
 /* Writes as much as the sink takes. *done bytes went out; the head's come first and are counted apart. */
 static enum io_status write_some(struct flow *flow, const uint8_t *data, size_t size, size_t *done)
 {
@@ -33,7 +41,8 @@ static enum io_status write_some(struct flow *flow, const uint8_t *data, size_t 
         if (!endpoint_can_write(flow->sink))
             return IO_AGAIN;
         size_t n;
-        enum io_status status = endpoint_write(flow->sink, data + *done, size - *done, false, &n);
+        enum io_status status =
+            endpoint_write(flow->sink, data + *done, size - *done, ends_with_close(flow), &n);
         if (status != IO_OK)
             return status;
         *done += n;

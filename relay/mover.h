@@ -47,6 +47,7 @@ struct flow {
 
     enum flow_end end : 8;
     bool shutdown_sink : 1;
+    bool closes : 1;
     bool planned : 1;
     bool replan : 1;       /* plan again once nothing is held */
     bool source_ended : 1; /* said its last byte; some may be held still */

@@ -157,7 +157,7 @@ bool trial_tx(struct trial *trial)
     return send_pattern(trial, 0, 4000, 0) && client_gets(trial, &have, 4000, true) &&
            send_file(trial, &have) && send_pipe(trial, &have) && send_pattern(trial, have, 100, MSG_MORE) &&
            send_pattern(trial, have + 100, 100, 0) && client_gets(trial, &have, have + 200, true) &&
-           tls_conn_close_notify(trial->server) == TLS_DONE && client_sees_end(trial);
+           tls_conn_close_notify(trial->server, false) == TLS_DONE && client_sees_end(trial);
 }
 
 /* --- Receiving --- */

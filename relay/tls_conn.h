@@ -68,15 +68,21 @@ enum tls_status tls_conn_read(struct tls_conn *tls, void *buffer, size_t size, s
 
 /* Encrypts in user space and writes. Precondition: !tls_conn_ktls_tx(): there, plain send(), sendfile() and
  * splice() on the descriptor are right (kernel.md 4), and SSL_write is never called, so no stale buffer.
- * After TLS_WANT_WRITE the next call must begin with the same bytes (from any address). */
-enum tls_status tls_conn_write(struct tls_conn *tls, const void *data, size_t size, size_t *n);
+ * After less than size, and after TLS_WANT_WRITE, the next call must begin with the bytes that follow those
+ * told (from any address): they may be encrypted already. more: something follows at once, the end perhaps.
+ */
+enum tls_status tls_conn_write(struct tls_conn *tls, const void *data, size_t size, bool more, size_t *n);
 
 /* Queues close_notify, once. TLS_DONE when it is with the kernel; TLS_WANT_WRITE: call again when writable.
- * The caller then waits until the kernel has sent everything (linger.h) before it closes. */
-enum tls_status tls_conn_close_notify(struct tls_conn *tls);
+ * The caller then waits until the kernel has sent everything (linger.h) before it closes. fin_follows: it
+ * calls shutdown() at once, so that both can leave in one segment. */
+enum tls_status tls_conn_close_notify(struct tls_conn *tls, bool fin_follows);
 
 /* Bytes decrypted and waiting inside OpenSSL. */
 size_t tls_conn_pending(const struct tls_conn *tls);
+
+/* The socket was empty after the last read, and OpenSSL holds nothing of what it gave. false: maybe not. */
+bool tls_conn_drained(const struct tls_conn *tls);
 
 /* After the handshake: who en- and decrypts, and when it is USER, why. Receiving may go over to the kernel
  * later, in tls_conn_read (late_rx). */

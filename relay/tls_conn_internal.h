@@ -3,6 +3,7 @@
 #pragma once
 
 #include "relay/storm.h"
+#include "relay/tls_bio.h"
 #include "relay/tls_conn.h"
 #include "relay/tls_control.h"
 #include "relay/tls_keys.h"
@@ -15,6 +16,7 @@ struct tls_conn {
     const struct probe_ktls *verdict; /* on version and cipher, once those are known; NULL: none */
     bool handshake_done;
     bool ktls_tx, ktls_rx;
+    bool said_close;  /* close_notify was written */
     bool notified;    /* close_notify is with the kernel */
     bool closed;      /* the peer's close_notify was read from the kernel */
     bool rekey_asked; /* the peer wants new sending keys, and ours are in the kernel */
@@ -32,6 +34,13 @@ struct tls_conn {
     bool storming;
     unsigned barren;      /* reads in a row that found no payload */
     uint64_t barren_mark; /* bytes that TCP had received at one of them */
+
+    /* Where the kernel can't take over: OpenSSL writes into memory, and one call sends it. */
+    bool gathers;
+    struct tls_bio bio;
+    /* Payload of the last tls_conn_write() whose records are not with the kernel yet, in a row of full
+     * records and a last one; and payload that is, but was not told to the caller so far. */
+    size_t unsent, unsent_last, untold;
 
     const char *version, *cipher; /* OpenSSL's own, static */
     uint64_t handshake_rx, handshake_tx;

@@ -189,6 +189,7 @@ static bool begin_sending(struct http_conn *conn)
             .counters = conn->options.counters[SESSION_TO_CLIENT],
             .head = exchange->head.data,
             .head_size = exchange->head.size,
+            .closes = exchange->close,
             .pace = conn->options.pace,
             .resume = &conn->task,
         };
