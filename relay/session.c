@@ -15,7 +15,7 @@ struct session {
     uint64_t last_activity, last_moved;
     int last_unsent[2];              /* by enum session_side */
     enum session_side first_end : 4; /* whose end came first; NEITHER: none yet */
-    bool bulk : 1;                   /* its last turn moved much */
+    uint8_t bulk;                    /* turns, from now on, in which it counts as one that moves much */
     bool ended : 1;
     struct session_end end;
     void (*on_end)(void *arg, const struct session_end *end);
@@ -23,10 +23,11 @@ struct session {
     struct flow flows[2]; /* by enum session_direction */
 };
 
-/* A turn that moves this much makes the next one wait for the end of the loop's turn: those who move little
+/* A turn that moves this much makes the next ones wait for the end of the loop's turn: those who move little
  * come first. On one worker with 20 bulk transfers a request of 1 KiB waits for one of them instead of for
  * all. */
 #define SESSION_BULK (64u << 10)
+#define SESSION_BULK_TURNS 16
 
 static const enum session_side source_side[2] = {
     [SESSION_TO_SERVER] = SESSION_CLIENT,
@@ -129,7 +130,10 @@ static void turn(struct session *session)
         again = again || status == FLOW_READY;
     }
     const uint64_t moved = flow_moved(&session->flows[0]) + flow_moved(&session->flows[1]);
-    session->bulk = moved - session->last_moved >= SESSION_BULK;
+    if (moved - session->last_moved >= SESSION_BULK)
+        session->bulk = SESSION_BULK_TURNS;
+    else if (session->bulk != 0)
+        session->bulk--;
     if (moved != session->last_moved) {
         session->last_moved = moved;
         session->last_activity = loop_now_ms();
@@ -150,7 +154,7 @@ static void on_ready(void *arg)
     struct session *session = arg;
     if (session->ended)
         return;
-    if (session->bulk)
+    if (session->bulk != 0)
         loop_queue(session->loop, &session->task);
     else
         turn(session);
