@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "certs/store.h"
-#include "proxy/address.h"
 #include "proxy/conn_internal.h"
 #include "proxy/dial.h"
 #include "proxy/filters/filter_set.h"
@@ -440,8 +439,7 @@ void conn_accept(struct worker *worker, struct generation *generation,
     conn->id = conn_next_id();
     clock_gettime(CLOCK_REALTIME, &conn->began);
     conn->began_ms = loop_now_ms();
-    conn->client_address = *peer;
-    address_format(peer, peer_length, conn->peer, sizeof(conn->peer));
+    conn_set_client(conn, peer);
     conn->timer.fire = on_timer;
     if (open_client(&conn->client, loop, fd, peer->ss_family) == -1) {
         conn_limit_release(listener, client_entry);

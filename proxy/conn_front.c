@@ -79,17 +79,15 @@ static int keep_header(struct conn *conn, const struct proxy_header *header)
 
     if (origin == NULL)
         return -1;
-    snprintf(origin->proxy, sizeof(origin->proxy), "%s", conn->peer);
+    conn_client_text(conn, origin->proxy, sizeof(origin->proxy));
     origin->header_size = header->size;
     origin->has_destination = header->has_addresses;
     origin->destination = header->destination;
     origin->tlv_size = header->tlv_size;
     if (header->tlv_size > 0)
         memcpy(origin->tlvs, header->tlvs, header->tlv_size);
-    if (header->has_addresses) {
-        conn->client_address = header->source;
-        address_format(&header->source, header->source_length, conn->peer, sizeof(conn->peer));
-    }
+    if (header->has_addresses)
+        conn_set_client(conn, &header->source);
     conn->origin = origin;
     return 0;
 }
@@ -151,12 +149,13 @@ static void read_header(struct conn *conn)
 static void admit(struct conn *conn)
 {
     const struct conf_listener *conf = conn->listener->conf;
+    const struct sockaddr_storage client = conn_client(conn);
 
-    if (conf != NULL && conf_cidrs_contain(&conf->deny, &conn->client_address)) {
+    if (conf != NULL && conf_cidrs_contain(&conf->deny, &client)) {
         refuse(conn, "deny");
         return;
     }
-    if (conf != NULL && conf->allow.count > 0 && !conf_cidrs_contain(&conf->allow, &conn->client_address)) {
+    if (conf != NULL && conf->allow.count > 0 && !conf_cidrs_contain(&conf->allow, &client)) {
         refuse(conn, "not in allow");
         return;
     }
@@ -173,7 +172,9 @@ bool conn_is_proxied(const struct generation_listener *listener, const struct so
 
 void conn_front_start(struct conn *conn)
 {
-    if (conn_is_proxied(conn->listener, &conn->client_address)) {
+    const struct sockaddr_storage client = conn_client(conn);
+
+    if (conn_is_proxied(conn->listener, &client)) {
         conn->state = CONN_READING_HEADER;
         conn_schedule(conn);
     } else {
@@ -230,6 +231,7 @@ static int keep_name(struct conn *conn, const char *name)
 
 static void peek_hello(struct conn *conn)
 {
+    const struct sockaddr_storage client = conn_client(conn);
     struct client_hello hello;
     enum client_hello_status status;
 
@@ -262,7 +264,7 @@ static void peek_hello(struct conn *conn)
         conn_abort(conn, &(struct conn_outcome){OUTCOME_RESET, CLOSED_BY_SLUICE, "out of memory"});
         return;
     }
-    choose(conn, &(struct route_facts){.client = &conn->client_address,
+    choose(conn, &(struct route_facts){.client = &client,
                                        .asked = true,
                                        .sni = hello.sni,
                                        .alpn = hello.alpn,
@@ -271,7 +273,8 @@ static void peek_hello(struct conn *conn)
 
 void conn_route(struct conn *conn)
 {
-    struct route_facts facts = {.client = &conn->client_address};
+    const struct sockaddr_storage client = conn_client(conn);
+    struct route_facts facts = {.client = &client};
     uint8_t alpn[sizeof(conn->tls->facts.alpn)];
 
     if (conn->listener->target != NULL) {

@@ -17,7 +17,8 @@ static void lose_server(struct conn *conn, int error)
 static size_t write_header(const struct conn *conn, enum proxy_header_version version,
                            uint8_t to[PROXY_HEADER_WRITE_MAX])
 {
-    struct proxy_header_facts facts = {.source = &conn->client_address, .authority = conn->asked_name};
+    const struct sockaddr_storage client = conn_client(conn);
+    struct proxy_header_facts facts = {.source = &client, .authority = conn->asked_name};
     struct sockaddr_storage here = {0};
     socklen_t length = sizeof(here);
 

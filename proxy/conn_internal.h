@@ -2,6 +2,7 @@
  * Nobody else includes this. */
 #pragma once
 
+#include <netinet/in.h>
 #include <sys/queue.h>
 #include <time.h>
 
@@ -87,11 +88,10 @@ struct conn {
     struct conn_origin *origin;     /* NULL: no PROXY header came */
     struct conn_greeting *greeting; /* GREETING */
     size_t greeting_size;           /* bytes that the server was sent before the client's */
-    char *asked_name; /* SNI of a ClientHello that is passed through; NULL: none, or not known */
-    struct sockaddr_storage client_address; /* the original one, where a PROXY header told it */
-    bool marked;                            /* SO_RCVLOWAT is set on the client's socket */
+    char *asked_name;            /* SNI of a ClientHello that is passed through; NULL: none, or not known */
+    struct sockaddr_in6 address; /* or sockaddr_in, or only a family: see conn_client() */
+    bool marked;                 /* SO_RCVLOWAT is set on the client's socket */
     struct loop_task burial;
-    char peer[80]; /* client_address as text */
 };
 
 /* How it ended. */
@@ -100,6 +100,14 @@ struct conn_outcome {
     enum report_closed_by closed_by;
     const char *detail;
 };
+
+/* The client's address: the original one, where a PROXY header told it. Of a UNIX socket the family is kept
+ * and no path: clients' are nameless. */
+struct sockaddr_storage conn_client(const struct conn *conn);
+void conn_set_client(struct conn *conn, const struct sockaddr_storage *address);
+void conn_client_text(const struct conn *conn, char *text, size_t size);
+/* As much as that takes. */
+#define CONN_CLIENT_TEXT 80
 
 /* Everything that is known now, outcome OUTCOME_OPEN. Not in CONN_LINGERING and CONN_ENDED. */
 void conn_fill_report(const struct conn *conn, struct report *report);

@@ -43,8 +43,9 @@ bool conn_limit_accept(const struct conn_arrival *arrival, struct client_entry *
 
 bool conn_limit_client(struct conn *conn)
 {
-    enum gate_limit limit = gate_enter_client(conn->listener->stats->gate, &conn->listener->limits,
-                                              &conn->client_address, loop_now_ms(), &conn->client_entry);
+    const struct sockaddr_storage client = conn_client(conn);
+    enum gate_limit limit = gate_enter_client(conn->listener->stats->gate, &conn->listener->limits, &client,
+                                              loop_now_ms(), &conn->client_entry);
 
     if (limit != GATE_PASSED)
         conn_abort(conn, &(struct conn_outcome){OUTCOME_LIMITED, CLOSED_BY_SLUICE, gate_limit_name(limit)});

@@ -151,7 +151,7 @@ static void on_dial_end(void *arg, const struct dial_end *end)
 /* As it is known by now: from its PROXY header where it had one. */
 static void on_client_address_wanted(void *arg, struct sockaddr_storage *address)
 {
-    *address = ((const struct conn *)arg)->client_address;
+    *address = conn_client(arg);
 }
 
 /* Splicing would wait for a connection that waits for it (before Linux 6.5), so early bytes are copied. */
@@ -167,13 +167,16 @@ static bool on_may_be_early(void *arg)
 
 void conn_start_dial(struct conn *conn)
 {
+    char client[CONN_CLIENT_TEXT];
+
+    conn_client_text(conn, client, sizeof(client));
     const struct dial_options options = {
         .loop = worker_loop(conn->worker),
         .backend = conn->target->backend,
         .worker_index = worker_index(conn->worker),
         .post = worker_post,
         .worker = conn->worker,
-        .client_hash = balancer_hash_client(conn->peer),
+        .client_hash = balancer_hash_client(client),
         .timeout_ms = conn->listener->timeouts.connect_ms,
         .server = &conn->server,
         .client_address = on_client_address_wanted,

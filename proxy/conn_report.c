@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/address.h"
 #include "proxy/conn_internal.h"
 #include "proxy/filters/filter_set.h"
 #include "relay/session.h"
@@ -15,6 +16,31 @@ static void set_text(char *text, size_t size, const char *from)
 
     memcpy(text, from, length);
     text[length] = '\0';
+}
+
+struct sockaddr_storage conn_client(const struct conn *conn)
+{
+    struct sockaddr_storage address = {0};
+
+    memcpy(&address, &conn->address, sizeof(conn->address));
+    return address;
+}
+
+void conn_set_client(struct conn *conn, const struct sockaddr_storage *address)
+{
+    memset(&conn->address, 0, sizeof(conn->address));
+    if (address->ss_family == AF_UNIX)
+        conn->address.sin6_family = AF_UNIX;
+    else
+        memcpy(&conn->address, address, sizeof(conn->address));
+}
+
+void conn_client_text(const struct conn *conn, char *text, size_t size)
+{
+    const struct sockaddr_storage address = conn_client(conn);
+
+    address_format(&address, address.ss_family == AF_UNIX ? sizeof(sa_family_t) : sizeof(conn->address), text,
+                   size);
 }
 
 struct conn_tls *conn_keep_tls(const struct tls_conn *tls)
@@ -73,7 +99,7 @@ void conn_fill_report(const struct conn *conn, struct report *report)
     report->began = conn->began;
     report->duration_ms = loop_now_ms() - conn->began_ms;
     set_text(report->listener, sizeof(report->listener), conn->listener->name);
-    set_text(report->client, sizeof(report->client), conn->peer);
+    conn_client_text(conn, report->client, sizeof(report->client));
     set_text(report->target, sizeof(report->target),
              conn->server_used != NULL ? conn->server_used->name : target_name(conn->target));
     report->outcome = OUTCOME_OPEN;

@@ -27,7 +27,6 @@ void flow_init(struct flow *flow, const struct flow_options *options)
 {
     struct loop *loop = options->sink->loop;
     *flow = (struct flow){
-        .loop = loop,
         .source = options->source,
         .sink = options->sink,
         .policy = options->policy,
@@ -171,7 +170,7 @@ void flow_account(struct flow *flow, size_t n)
     segment_at(flow, flow->segment)->bytes += n;
     const bool user = relay_is_user(choice->mode, choice->source_crypto, choice->sink_crypto);
     *(user ? &flow->user_bytes : &flow->kernel_bytes) += n;
-    flow->loop->moved += n;
+    flow->sink->loop->moved += n;
     endpoint_count_sealed(flow->sink, n);
     if (flow->pace != NULL)
         pace_spend(flow->pace, n);
@@ -256,10 +255,10 @@ static void retry_pipe(struct flow *flow)
 {
     if (!flow->facts.pipe_limit || flow->held != NULL)
         return;
-    struct relay_pipe *pipe = pipe_pool_get(flow->loop->pipes);
+    struct relay_pipe *pipe = pipe_pool_get(flow->sink->loop->pipes);
     if (pipe == NULL)
         return;
-    pipe_pool_put(flow->loop->pipes, pipe); /* lent again if splice is what plan says */
+    pipe_pool_put(flow->sink->loop->pipes, pipe); /* lent again if splice is what plan says */
     flow->facts.pipe_limit = false;
     flow->planned = false;
 }

@@ -20,15 +20,20 @@ static void arm(struct loop *loop)
         event_add(loop->turn, &now);
 }
 
+static bool is_queued(const struct loop_task *task)
+{
+    return task->link.tqe_prev != NULL;
+}
+
 /* Runs what is queued now: a task that queues itself again waits for the next turn, behind the marker. */
 static void run_list(struct loop_task_list *list, const size_t *moved)
 {
-    struct loop_task marker = {.queued = true};
+    struct loop_task marker;
     struct loop_task *task;
     TAILQ_INSERT_TAIL(list, &marker, link);
     while ((task = TAILQ_FIRST(list)) != &marker && *moved < LOOP_MOVE_BYTES) {
         TAILQ_REMOVE(list, task, link);
-        task->queued = false;
+        task->link.tqe_prev = NULL;
         task->run(task);
     }
     TAILQ_REMOVE(list, &marker, link);
@@ -109,9 +114,8 @@ void loop_free(struct loop *loop)
 
 static void enqueue(struct loop *loop, struct loop_task_list *list, struct loop_task *task)
 {
-    if (task->queued)
+    if (is_queued(task))
         return;
-    task->queued = true;
     TAILQ_INSERT_TAIL(list, task, link);
     arm(loop);
 }
@@ -128,10 +132,10 @@ void loop_bury(struct loop *loop, struct loop_task *task)
 
 void loop_unqueue(struct loop *loop, struct loop_task *task)
 {
-    if (!task->queued)
+    if (!is_queued(task))
         return;
     TAILQ_REMOVE(&loop->tasks, task, link);
-    task->queued = false;
+    task->link.tqe_prev = NULL;
 }
 
 uint64_t loop_now_ms(void)

@@ -19,9 +19,8 @@ struct timers;
  * other descriptors (measured: event_active() on oneself starves the loop), hence a queue of our own behind a
  * zero timer: everyone else gets a turn in between. Embed it; zero-initialise; set `run`. */
 struct loop_task {
-    TAILQ_ENTRY(loop_task) link;
+    TAILQ_ENTRY(loop_task) link; /* owned by loop.c; tqe_prev is NULL while it is not queued */
     void (*run)(struct loop_task *task);
-    bool queued; /* owned by loop.c */
 };
 TAILQ_HEAD(loop_task_list, loop_task);
 

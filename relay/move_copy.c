@@ -20,7 +20,7 @@
 void move_copy_release(struct flow *flow)
 {
     if (flow->held != NULL)
-        flow->loop->held -= flow->held->offset + flow->held->size;
+        flow->sink->loop->held -= flow->held->offset + flow->held->size;
     free(flow->held);
     flow->held = NULL;
 }
@@ -76,7 +76,7 @@ static int hold(struct flow *flow, const uint8_t *data, size_t size)
     memcpy(flow->held->data, data, size);
     flow->held->offset = 0;
     flow->held->size = size;
-    flow->loop->held += size;
+    flow->sink->loop->held += size;
     return 0;
 }
 
@@ -148,9 +148,9 @@ static size_t take_head(struct flow *flow, uint8_t *buffer, size_t room)
 static void adapt_room(struct flow *flow, size_t size, size_t done)
 {
     size_t room = done < size ? done : size == flow->copy_room ? 2 * size : flow->copy_room;
-    if (room < FLOW_COPY_ROOM_MIN || flow->loop->held > COPY_HELD_MUCH)
+    if (room < FLOW_COPY_ROOM_MIN || flow->sink->loop->held > COPY_HELD_MUCH)
         room = FLOW_COPY_ROOM_MIN;
-    flow->copy_room = (uint32_t)(room < flow->loop->copy_size ? room : flow->loop->copy_size);
+    flow->copy_room = (uint32_t)(room < flow->sink->loop->copy_size ? room : flow->sink->loop->copy_size);
 }
 
 /* Nothing to read now. */
@@ -159,7 +159,7 @@ static enum move_status wait_source(struct flow *flow)
     if (leave_detour(flow))
         return MOVE_SWITCH;
     if (filter_chain_wants(flow->filters))
-        filter_chain_wait(flow->filters, flow->loop->base, endpoint_wake, flow->source);
+        filter_chain_wait(flow->filters, flow->sink->loop->base, endpoint_wake, flow->source);
     return MOVE_WAIT_SOURCE;
 }
 
@@ -208,7 +208,7 @@ static enum move_status filter(struct flow *flow, size_t got, const uint8_t **da
 /* Writes what was read (of `room`) behind `head` bytes of the head, and keeps what the sink doesn't take. */
 static enum move_status pass_on(struct flow *flow, size_t room, size_t head, size_t got, size_t *moved)
 {
-    const uint8_t *data = flow->loop->copy_buffer;
+    const uint8_t *data = flow->sink->loop->copy_buffer;
     size_t size = head + got, done;
     bool filtered = head == 0 && filter_chain_wants(flow->filters);
     if (filtered) {
@@ -233,7 +233,7 @@ static enum move_status pass_on(struct flow *flow, size_t room, size_t head, siz
 
 enum move_status move_copy_step(struct flow *flow, size_t budget)
 {
-    uint8_t *buffer = flow->loop->copy_buffer;
+    uint8_t *buffer = flow->sink->loop->copy_buffer;
     size_t moved = 0;
     for (;;) {
         if (flow->held != NULL) {

@@ -36,7 +36,7 @@ static int map_window(struct flow *flow)
     window->offset = source->offset - source->offset % MMAP_ALIGN;
     const uint64_t size = source->end - window->offset;
     window->size = size < MMAP_WINDOW ? (size_t)size : MMAP_WINDOW;
-    loop_count(flow->loop, RELAY_SYS_MMAP);
+    loop_count(flow->sink->loop, RELAY_SYS_MMAP);
     void *map = mmap(NULL, window->size, PROT_READ, MAP_SHARED, source->fd, (off_t)window->offset);
     if (map == MAP_FAILED) {
         free(window);

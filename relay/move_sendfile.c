@@ -106,7 +106,7 @@ enum move_status move_sendfile_step(struct flow *flow, size_t budget)
 
         off_t offset = (off_t)source->offset;
         endpoint_before_write(sink);
-        loop_count(flow->loop, RELAY_SYS_SENDFILE);
+        loop_count(flow->sink->loop, RELAY_SYS_SENDFILE);
         ssize_t n = sendfile(sink->fd, source->fd, &offset, length);
         if (n > 0) {
             source->offset += (uint64_t)n;

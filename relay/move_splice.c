@@ -20,7 +20,7 @@ enum fill {
 
 void move_splice_release(struct flow *flow)
 {
-    pipe_pool_put(flow->loop->pipes, flow->pipe);
+    pipe_pool_put(flow->sink->loop->pipes, flow->pipe);
     flow->pipe = NULL;
 }
 
@@ -31,7 +31,7 @@ static bool at_urgent_mark(struct flow *flow)
     int at_mark = 0;
     if (flow->source->kind == ENDPOINT_TLS)
         return false;
-    loop_count(flow->loop, RELAY_SYS_IOCTL);
+    loop_count(flow->sink->loop, RELAY_SYS_IOCTL);
     return ioctl(flow->source->fd, SIOCATMARK, &at_mark) == 0 && at_mark != 0;
 }
 
@@ -102,7 +102,7 @@ static enum fill fill_pipe(struct flow *flow)
     while (pipe->bytes < mark) {
         if (!endpoint_can_read(source))
             return pipe->bytes != 0 ? FILL_SOME : FILL_NOTHING;
-        loop_count(flow->loop, RELAY_SYS_SPLICE);
+        loop_count(flow->sink->loop, RELAY_SYS_SPLICE);
         ssize_t n = splice(source->fd, NULL, pipe->write_fd, NULL, most - pipe->bytes, SPLICE_F_NONBLOCK);
         if (n > 0) {
             pipe->bytes += (size_t)n;
@@ -128,7 +128,7 @@ static enum move_status drain_pipe(struct flow *flow, size_t *moved)
     while (pipe->bytes != 0) {
         if (!endpoint_can_write(sink))
             return MOVE_WAIT_SINK;
-        loop_count(flow->loop, RELAY_SYS_SPLICE);
+        loop_count(flow->sink->loop, RELAY_SYS_SPLICE);
         /* Never SPLICE_F_MORE: newer kernels hold the last record or segment back for it. */
         ssize_t n = splice(pipe->read_fd, NULL, sink->fd, NULL, pipe->bytes, SPLICE_F_NONBLOCK);
         if (n > 0) {
@@ -197,7 +197,7 @@ enum move_status move_splice_step(struct flow *flow, size_t budget)
     if (flow->pipe == NULL && !endpoint_can_read(flow->source))
         return MOVE_WAIT_SOURCE;
     if (flow->pipe == NULL)
-        flow->pipe = pipe_pool_get(flow->loop->pipes);
+        flow->pipe = pipe_pool_get(flow->sink->loop->pipes);
     if (flow->pipe == NULL) {
         flow->facts.pipe_limit = true;
         return MOVE_SWITCH;

@@ -39,8 +39,7 @@ struct flow_window {
 
 /* Two of these are most of what an idle connection costs: keep it small. */
 struct flow {
-    struct loop *loop;
-    struct endpoint *source, *sink;
+    struct endpoint *source, *sink; /* the sink is a socket, and knows the loop */
     struct relay_counters *counters;
     struct filter_chain *filters; /* NULL: none */
     struct pace *pace;            /* NULL: none */

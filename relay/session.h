@@ -16,10 +16,11 @@ enum session_direction { SESSION_TO_SERVER, SESSION_TO_CLIENT };
 enum session_side { SESSION_CLIENT, SESSION_SERVER, SESSION_NEITHER };
 
 struct session_end {
-    enum session_side closed_by; /* whose end or error came first; NEITHER: refused by policy or a filter */
-    enum flow_end end;           /* COMPLETE: both directions ended cleanly. Else what went wrong */
-    int error;                   /* its errno, 0 where there is none */
-    enum relay_reason refusal;   /* end is REFUSED */
+    enum session_side
+        closed_by : 8;             /* whose end or error came first; NEITHER: refused by policy or a filter */
+    enum flow_end end : 8;         /* COMPLETE: both directions ended cleanly. Else what went wrong */
+    enum relay_reason refusal : 8; /* end is REFUSED */
+    int error;                     /* its errno, 0 where there is none */
     const char *detail; /* SOURCE and SINK: what happened in words, where errno says too little; else "". The
                            session's */
 };

@@ -56,6 +56,11 @@ static void divide_processors(struct bench *bench)
     bench->pinned = true;
 }
 
+void bench_hurry_origin(const struct bench *bench, bool urgent)
+{
+    setpriority(PRIO_PROCESS, (id_t)bench->origin.pid, urgent ? BENCH_URGENT : 0);
+}
+
 static int start_origin(struct bench *bench)
 {
     char content[WORKSPACE_PATH];
@@ -71,6 +76,7 @@ static int start_origin(struct bench *bench)
     if (server_start(&bench->origin, &bench->workspace, &start) == -1)
         return -1;
     bench->helpers.pids[bench->helpers.count++] = bench->origin.pid;
+    bench_hurry_origin(bench, true);
     return server_wait_address(&bench->origin, "http", bench->origin_http) == 0 &&
                    server_wait_address(&bench->origin, "echo", bench->origin_echo) == 0
                ? 0
@@ -93,11 +99,6 @@ int bench_open(struct bench *bench, const struct bench_options *options, uint64_
         workspace_write_certificate(&bench->workspace) == -1)
         return -1;
     return start_origin(bench);
-}
-
-void bench_hurry_origin(const struct bench *bench, bool urgent)
-{
-    setpriority(PRIO_PROCESS, (id_t)bench->origin.pid, urgent ? BENCH_URGENT : 0);
 }
 
 void bench_close(struct bench *bench)

@@ -39,8 +39,9 @@ int bench_open(struct bench *bench, const struct bench_options *options, uint64_
     __attribute__((warn_unused_result));
 void bench_close(struct bench *bench);
 
-/* Whether the origin runs before ordinary processes, at the cost of a change of process for each of its
- * answers. Refused to ordinary users, which is no error. */
+/* Whether the origin runs before ordinary processes, as it does at first: what is bulk comes in large pieces
+ * then, as from a server that isn't the limit; small answers cost it a change of process each. Refused to
+ * ordinary users, which is no error. */
 void bench_hurry_origin(const struct bench *bench, bool urgent);
 #define BENCH_URGENT (-15)
 

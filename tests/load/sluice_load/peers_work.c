@@ -65,6 +65,7 @@ static int make_job(struct job *job, const struct bench *bench, const struct pee
 
     memset(job, 0, sizeof(*job));
     bench_load_options(bench, &job->load);
+    bench_hurry_origin(bench, contest->work != WORK_ECHO && contest->work != WORK_ECHO_CONNECTIONS);
     job->load.targets = &job->target;
     job->load.target_count = 1;
     job->load.connections = contest->connections;
@@ -150,10 +151,8 @@ static int run_mixed(const struct bench *bench, struct job *bulk, const struct p
         content_close(&echo.payload);
         return -1;
     }
-    bench_hurry_origin(bench, true);
     status = bench_run(bench, &echo.load, &peer->pids, &sample);
     pthread_join(thread, NULL);
-    bench_hurry_origin(bench, false);
     if (status == 0) {
         take_figures(side, &sample);
         bench_sample_free(&sample);
