@@ -46,6 +46,8 @@ int backend_init(struct backend *backend, const struct conf_backend *conf, struc
     backend->newest = backend_names_build(backend->names, backend->shared);
     if (backend->newest == NULL)
         goto clear;
+    if (conf->balance == CONF_BALANCE_MAGLEV)
+        server_set_add_maglev(backend->newest);
     for (; backend->worker_count < worker_count; backend->worker_count++) {
         struct backend_view *view = &backend->views[backend->worker_count];
 

@@ -209,8 +209,6 @@ struct server_set *backend_names_build(struct backend_names *names, struct backe
         set = server_set_new(shared, list.entries, list.count);
     free(list.entries);
     free(list.texts);
-    if (set != NULL && conf->balance == CONF_BALANCE_MAGLEV)
-        server_set_add_maglev(set);
     return set;
 }
 

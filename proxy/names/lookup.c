@@ -180,6 +180,17 @@ static void answered(struct lookup *lookup)
 
 /* --- Addresses --- */
 
+/* Without a final dot: so it stands in certificates. */
+static void take_host(struct name_target *target, const char *host)
+{
+    size_t length;
+
+    snprintf(target->host, sizeof(target->host), "%s", host);
+    length = strlen(target->host);
+    if (length > 1 && target->host[length - 1] == '.')
+        target->host[length - 1] = '\0';
+}
+
 static void take_address(struct lookup *lookup, const struct part *part,
                          const struct ares_addrinfo_node *node)
 {
@@ -210,7 +221,7 @@ static void take_address(struct lookup *lookup, const struct part *part,
         target->priority = record->priority;
         target->weight = record->weight;
     }
-    snprintf(target->host, sizeof(target->host), "%s", host);
+    take_host(target, host);
     lookup->answer.count++;
 }
 

@@ -23,7 +23,7 @@
 
 /* --- A name server --- */
 
-enum manner { MANNER_ANSWER, MANNER_ABSENT, MANNER_REFUSE, MANNER_SILENT };
+enum manner { MANNER_ANSWER, MANNER_HALF /* refuses AAAA */, MANNER_ABSENT, MANNER_REFUSE, MANNER_SILENT };
 
 /* Answers every name alike: A with `count` addresses 10.0.0.1 ..., AAAA with none, SRV with one record for
  * each address (priority and weight by its number, hosts h1, h2, ...). */
@@ -64,7 +64,7 @@ static size_t answer(unsigned char *packet, size_t size)
     put(packet + 8, 0, 4);
     if (server.manner == MANNER_ABSENT)
         packet[3] |= 3;
-    else if (server.manner == MANNER_REFUSE)
+    else if (server.manner == MANNER_REFUSE || (server.manner == MANNER_HALF && type == 28))
         packet[3] |= 5;
     else
         count = (unsigned)server.count;
@@ -274,6 +274,38 @@ static void test_follows(void **state)
     resolver_free(resolver);
 }
 
+/* What only one family can tell adds, and takes nothing away. */
+static void test_half(void **state)
+{
+    struct resolver *resolver = start();
+    const struct resolver_spec spec = spec_of("app.internal.", server.text, false);
+    struct resolver_name *name;
+    struct name_targets *targets;
+    uint64_t asked;
+
+    (void)state;
+    server.manner = MANNER_HALF;
+    server.count = 1;
+    name = resolver_get(resolver, &spec);
+    await(name, "10.0.0.1:80");
+    await_note("app.internal.: only in part");
+    targets = resolver_name_targets(name);
+    assert_string_equal(targets->items[0].host, "app.internal");
+    name_targets_unref(targets);
+    server.count = 2;
+    await(name, "10.0.0.1:80 10.0.0.2:80");
+    server.count = 1;
+    asked = resolver_name_status(name).asked;
+    for (unsigned i = 0; i < PATIENCE_MS && resolver_name_status(name).asked < asked + 3; i++)
+        usleep(1000);
+    assert_true(resolver_name_status(name).asked >= asked + 3);
+    assert_string_equal(shown(name), "10.0.0.1:80 10.0.0.2:80");
+    server.manner = MANNER_ANSWER;
+    await(name, "10.0.0.1:80");
+    drop(name);
+    resolver_free(resolver);
+}
+
 static void test_silence(void **state)
 {
     struct resolver *resolver = start();
@@ -427,6 +459,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_srv_reply),
         cmocka_unit_test_setup_teardown(test_follows, start_server, stop_server),
+        cmocka_unit_test_setup_teardown(test_half, start_server, stop_server),
         cmocka_unit_test_setup_teardown(test_silence, start_server, stop_server),
         cmocka_unit_test_setup_teardown(test_dropped, start_server, stop_server),
         cmocka_unit_test_setup_teardown(test_srv, start_server, stop_server),
