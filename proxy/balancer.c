@@ -157,6 +157,8 @@ static size_t pick_in_turn(struct balancer *balancer, size_t count, bool least_b
         else if (!(least_busy && is_busier(place, best)) && place->credit > best->credit)
             best = place;
     }
+    if (best == NULL)
+        return BALANCER_NONE;
     best->credit -= sum;
     return (size_t)(best - places);
 }

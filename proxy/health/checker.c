@@ -186,7 +186,7 @@ static char *make_request(const struct check *check, size_t *length)
 
 static void write_greeting(struct check *check, enum conf_proxy_header version)
 {
-    uint8_t header[PROXY_HEADER_WRITE_MAX];
+    uint8_t header[PROXY_HEADER_WRITE_MAX] = {0};
     size_t length = 0;
 
     if (version != CONF_PROXY_HEADER_OFF)

@@ -255,9 +255,12 @@ static int listen_at(enum kind kind, struct sockaddr_in *address)
     peer->kind = kind;
     peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (peer->fd == -1 || bind(peer->fd, (struct sockaddr *)address, sizeof(*address)) == -1 ||
-        listen(peer->fd, 4096) == -1 || getsockname(peer->fd, (struct sockaddr *)address, &size) == -1)
-        return -1;
-    return watch(peer, EPOLLIN);
+        listen(peer->fd, 4096) == -1 || getsockname(peer->fd, (struct sockaddr *)address, &size) == -1 ||
+        watch(peer, EPOLLIN) == -1) {
+        free(peer);
+        return -1; /* and the program ends */
+    }
+    return 0;
 }
 
 /* On 127.0.0.1 and the addresses after it, so many in all, on one port. */
