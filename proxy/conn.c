@@ -107,6 +107,7 @@ static void on_burial(struct loop_task *task)
     free(conn->final);
     free(conn->http_template);
     free(conn->tls);
+    free(conn->unix_address);
     free(conn->server_tls);
     free(conn->paces);
     free(conn->origin);

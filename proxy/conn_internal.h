@@ -89,8 +89,9 @@ struct conn {
     struct conn_greeting *greeting; /* GREETING */
     size_t greeting_size;           /* bytes that the server was sent before the client's */
     char *asked_name;            /* SNI of a ClientHello that is passed through; NULL: none, or not known */
-    struct sockaddr_in6 address; /* or sockaddr_in, or only a family: see conn_client() */
-    bool marked;                 /* SO_RCVLOWAT is set on the client's socket */
+    struct sockaddr_in6 address; /* or sockaddr_in, see conn_client() */
+    struct sockaddr_storage *unix_address; /* instead, of a UNIX socket; or NULL */
+    bool marked;                           /* SO_RCVLOWAT is set on the client's socket */
     struct loop_task burial;
 };
 
@@ -101,8 +102,7 @@ struct conn_outcome {
     const char *detail;
 };
 
-/* The client's address: the original one, where a PROXY header told it. Of a UNIX socket the family is kept
- * and no path: clients' are nameless. */
+/* The client's address: the original one, where a PROXY header told it. */
 struct sockaddr_storage conn_client(const struct conn *conn);
 void conn_set_client(struct conn *conn, const struct sockaddr_storage *address);
 void conn_client_text(const struct conn *conn, char *text, size_t size);

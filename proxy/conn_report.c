@@ -22,25 +22,26 @@ struct sockaddr_storage conn_client(const struct conn *conn)
 {
     struct sockaddr_storage address = {0};
 
+    if (conn->unix_address != NULL)
+        return *conn->unix_address;
     memcpy(&address, &conn->address, sizeof(conn->address));
     return address;
 }
 
 void conn_set_client(struct conn *conn, const struct sockaddr_storage *address)
 {
-    memset(&conn->address, 0, sizeof(conn->address));
-    if (address->ss_family == AF_UNIX)
-        conn->address.sin6_family = AF_UNIX;
-    else
-        memcpy(&conn->address, address, sizeof(conn->address));
+    free(conn->unix_address);
+    conn->unix_address = NULL;
+    memcpy(&conn->address, address, sizeof(conn->address));
+    if (address->ss_family == AF_UNIX && (conn->unix_address = malloc(sizeof(*address))) != NULL)
+        *conn->unix_address = *address;
 }
 
 void conn_client_text(const struct conn *conn, char *text, size_t size)
 {
     const struct sockaddr_storage address = conn_client(conn);
 
-    address_format(&address, address.ss_family == AF_UNIX ? sizeof(sa_family_t) : sizeof(conn->address), text,
-                   size);
+    address_format(&address, sizeof(address), text, size);
 }
 
 struct conn_tls *conn_keep_tls(const struct tls_conn *tls)

@@ -55,7 +55,7 @@ static enum accept_result on_refused(struct listener *listener, int error)
 
 static enum accept_result accept_one(struct listener *listener)
 {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = {0}; /* a nameless UNIX client has only a family */
     socklen_t length = sizeof(peer);
     const int fd = accept4(listener->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
