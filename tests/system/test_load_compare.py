@@ -2,12 +2,11 @@
 import html.parser
 import os
 import re
-import stat
 
 import pytest
 
 from support import env
-from support.load import load_json, run_load
+from support.load import load_json, run_load, wrapper
 
 JSON_MD = env.ROOT / "tests" / "load" / "sluice_load" / "JSON.md"
 MODES = ("modes", "--sizes", "1KiB,200kB", "-c", "2", "-d", "50ms", "--repeat", "2")
@@ -32,14 +31,6 @@ def check_documented(document):
     documented = set(re.findall(r'[`"{]"?([a-z0-9_]+)"?(?=[`",}])', JSON_MD.read_text()))
     documented |= set(re.findall(r'"([a-z0-9_]+)"', JSON_MD.read_text()))
     assert set(keys_of(document)) <= documented
-
-
-def wrapper(tmp_path, text):
-    """A program that does something to its arguments and then is Sluice."""
-    path = tmp_path / "sluice-wrapper"
-    path.write_text(f"#!/bin/bash\n{text}\nexec {env.BIN} \"$@\"\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +238,8 @@ def read_page(path):
     page = Page(text)
     assert page.open == [] and page.references == [] and "script" not in page.counts
     assert "url(" not in text and "@import" not in text
-    assert "prefers-color-scheme:dark" in text
+    assert "http://" not in text and "https://" not in text
+    assert "default-src 'none'" in text and "prefers-color-scheme:dark" in text
     assert "nan" not in re.findall(r'="[^"]*"', text)
     return page
 

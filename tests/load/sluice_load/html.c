@@ -173,6 +173,21 @@ static void write_machine(FILE *file, json_t *document)
                 : "");
 }
 
+/* What is missing on the page, and why. */
+static void write_notes(FILE *file, json_t *document)
+{
+    const char *uncounted = json_string_value(json_object_get(document, "syscalls_uncounted"));
+
+    if (uncounted != NULL) {
+        fputs("<p class=\"faint\">System calls were not counted: ", file);
+        chart_text(file, uncounted);
+        fputs(".</p>\n", file);
+    }
+    if (json_is_false(json_object_get(document, "ktls")))
+        fputs("<p class=\"faint\">This kernel has no kTLS: what needs it is missing.</p>\n", file);
+}
+
+/* The browser itself is told that nothing is to be fetched and nothing is to be run. */
 static void write_page(FILE *file, json_t *document)
 {
     const char *command = html_text_of(document, "command");
@@ -180,9 +195,12 @@ static void write_page(FILE *file, json_t *document)
     fprintf(file,
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
             "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+            "'unsafe-inline'\">\n"
             "<title>sluice-load %s</title>\n<style>\n%s</style></head>\n<body>\n<h1>sluice-load %s</h1>\n",
             command, style, command);
     write_machine(file, document);
+    write_notes(file, document);
     if (json_is_true(json_object_get(document, "interrupted")))
         fputs("<p class=\"fell\">Interrupted: this is what there is.</p>\n", file);
     if (strcmp(command, "modes") == 0)

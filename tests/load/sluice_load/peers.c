@@ -78,6 +78,21 @@ static int start_anew(struct match *match, enum peer_id id)
     return ensure_started(match, id);
 }
 
+/* What went another way than the contest is about is no result of it. */
+static int check_paths(struct contest_result *row)
+{
+    const struct path *stray = paths_stray(&row->paths, &row->contest->expected);
+    char reasons[128];
+
+    if (stray == NULL)
+        return 0;
+    snprintf(row->unavailable, sizeof(row->unavailable), "sluice took another path: %s, %s to %s: %.100s",
+             stray->mode, stray->source_crypto, stray->sink_crypto, path_reasons_text(stray, reasons));
+    memset(&row->ours, 0, sizeof(row->ours));
+    memset(&row->theirs, 0, sizeof(row->theirs));
+    return -1;
+}
+
 static int take_turn(struct match *match, bool ours, bool count, const char **syscalls_why)
 {
     struct contest contest = contest_of_side(match->row->contest, ours);
@@ -98,8 +113,10 @@ static int take_turn(struct match *match, bool ours, bool count, const char **sy
     else
         status = peers_turn(match->bench, match->options, &contest, peer, side, match->row->unavailable);
     if (status == 0 && ours &&
-        bench_account(peer->admin, peer_listener(contest.ours), &match->row->paths) == 0)
+        bench_account(peer->admin, peer_listener(contest.ours), &match->row->paths) == 0) {
         paths_subtract(&match->row->paths, &before);
+        status = check_paths(match->row);
+    }
     return status;
 }
 

@@ -100,6 +100,7 @@ struct contest {
     enum peer_id peer; /* PEER_SLUICE: against ourselves on another port */
     unsigned connections;
     bool https, resume, ktls;
+    struct path_expected expected; /* the one path that Sluice may take; no members: any */
     struct metric_goal goals[CONTEST_GOALS];
 };
 

@@ -10,17 +10,25 @@ from support import env
 LOAD = env.BIN.parent / "sluice-load"
 
 
-def run_load(*args, timeout=60, **kwargs):
-    """To its end: a CompletedProcess with text output."""
-    return subprocess.run([str(LOAD), *map(str, args)], capture_output=True, text=True,
+def run_load(*args, timeout=60, prefix=(), **kwargs):
+    """To its end: a CompletedProcess with text output. prefix: a command that runs it, with its arguments."""
+    return subprocess.run([*prefix, str(LOAD), *map(str, args)], capture_output=True, text=True,
                           timeout=env.seconds(timeout), **kwargs)
 
 
-def load_json(*args, status=0, timeout=60):
+def load_json(*args, status=0, timeout=60, prefix=()):
     """(document, stderr) of a run with --json that ends with this status."""
-    done = run_load(*args, "--json", timeout=timeout)
+    done = run_load(*args, "--json", timeout=timeout, prefix=prefix)
     assert done.returncode == status, f"exit status {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
     return json.loads(done.stdout), done.stderr
+
+
+def wrapper(tmp_path, text):
+    """A program that does something to its arguments and then is Sluice."""
+    path = tmp_path / "sluice-wrapper"
+    path.write_text(f"#!/bin/bash\n{text}\nexec {env.BIN} \"$@\"\n")
+    path.chmod(0o755)
+    return path
 
 
 def answer(body, length=None, head="HTTP/1.1 200 OK"):
