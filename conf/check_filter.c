@@ -139,6 +139,32 @@ static void check_one(const struct place_in *in)
         check_substitute(in);
 }
 
+static bool see_the_same(const struct conf_filter *a, const struct conf_filter *b)
+{
+    return a->direction == CONF_FILTER_BOTH || b->direction == CONF_FILTER_BOTH ||
+           a->direction == b->direction;
+}
+
+/* The access log has one place for a direction's first bytes. */
+static void check_logs(const struct conf_listener *listener, struct conf_problems *problems)
+{
+    for (size_t i = 0; i < listener->filter_count; i++) {
+        const struct conf_filter *filter = &listener->filters[i];
+
+        for (size_t j = 0; j < i && filter->type_place.line != 0 && filter->type == CONF_FILTER_LOG; j++) {
+            const struct conf_filter *other = &listener->filters[j];
+
+            if (other->type_place.line != 0 && other->type == CONF_FILTER_LOG &&
+                see_the_same(filter, other)) {
+                add(&(struct place_in){listener, filter, problems}, filter->type_place, "type",
+                    "a second \"log\" of the same direction, whose first bytes are logged already: delete "
+                    "one");
+                break;
+            }
+        }
+    }
+}
+
 /* Filters against what else the listener says. */
 static void check_together(const struct conf_listener *listener, struct conf_problems *problems)
 {
@@ -163,5 +189,6 @@ void check_filters(const struct conf_listener *listener, struct conf_problems *p
         return;
     for (size_t i = 0; i < listener->filter_count; i++)
         check_one(&(struct place_in){listener, &listener->filters[i], problems});
+    check_logs(listener, problems);
     check_together(listener, problems);
 }

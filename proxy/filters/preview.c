@@ -14,13 +14,14 @@ static enum filter_status feed(struct filter *filter, const uint8_t *data, size_
                                struct filter_output *output)
 {
     struct preview_filter *preview = (struct preview_filter *)filter;
-    const size_t room = preview->limit - preview->into->size, n = size < room ? size : room;
+    const size_t filled = preview->into->size, room = preview->limit > filled ? preview->limit - filled : 0;
+    const size_t n = size < room ? size : room;
 
     (void)output;
     if (n != 0)
         memcpy(preview->into->bytes + preview->into->size, data, n);
     preview->into->size = (uint16_t)(preview->into->size + n);
-    return preview->into->size == preview->limit || end ? FILTER_DONE : FILTER_MORE;
+    return preview->into->size >= preview->limit || end ? FILTER_DONE : FILTER_MORE;
 }
 
 static void preview_free(struct filter *filter)

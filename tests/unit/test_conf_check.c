@@ -367,6 +367,26 @@ static void test_modes(void **state)
     }
 }
 
+#define FILTERS(list) \
+    APP "listeners = { web = { address = \":0\"; proxy = \"app\"; filters = (\n" list " ); }; };"
+#define TWO_LOGS                                                                                       \
+    "test.conf:4: listeners.web.filters[1].type: a second \"log\" of the same direction, whose first " \
+    "bytes are logged already: delete one\n"
+
+/* Each direction is logged once. */
+static void test_two_logs(void **state)
+{
+    (void)state;
+    static const struct fixture_case cases[] = {
+        {FILTERS("{ type = \"log\"; },\n{ type = \"log\"; bytes = 8; }"), TWO_LOGS},
+        {FILTERS("{ type = \"log\"; direction = \"to_client\"; },\n{ type = \"log\"; }"), TWO_LOGS},
+    };
+    fixture_check(cases, COUNT(cases), NULL);
+    conf_free(fixture_good(FILTERS("{ type = \"log\"; direction = \"to_client\"; },\n"
+                                   "{ type = \"log\"; direction = \"to_server\"; }"),
+                           NULL));
+}
+
 /* Problems of every part of the file, in its order, in one go. */
 static void test_all_at_once(void **state)
 {
@@ -459,7 +479,7 @@ int main(void)
         cmocka_unit_test(test_values),          cmocka_unit_test(test_missing),
         cmocka_unit_test(test_addresses),       cmocka_unit_test(test_modes),
         cmocka_unit_test(test_all_at_once),     cmocka_unit_test(test_allowed),
-        cmocka_unit_test(test_unreadable_root),
+        cmocka_unit_test(test_unreadable_root), cmocka_unit_test(test_two_logs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

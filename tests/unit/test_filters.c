@@ -230,6 +230,22 @@ static void preview_keeps_the_first_bytes(void **state)
     }
 }
 
+/* Two that share a place: `check` refuses it, and the smaller one keeps out of the larger one's bytes. */
+static void a_full_preview_takes_no_more(void **state)
+{
+    (void)state;
+    struct preview preview = {.size = 0};
+    struct filter *filters[] = {preview_filter_new(&preview, 6), preview_filter_new(&preview, 4)};
+    struct filter_chain chain;
+    char out[32] = "";
+    filter_chain_init(&chain, filters, LENGTH(filters), 1);
+    assert_int_equal(run(&chain, "hello world", 11, out), FILTER_MORE);
+    assert_int_equal(preview.size, 6);
+    assert_memory_equal(preview.bytes, "hello \0", 7);
+    assert_false(filter_chain_wants(&chain));
+    filter_chain_clear(&chain);
+}
+
 /* The second rule sees what the first has made, the log what both have; and the log's being done leaves the
  * rules at work. */
 static void a_chain_is_passed_in_its_order(void **state)
@@ -294,6 +310,7 @@ int main(void)
         cmocka_unit_test(deny_finds_patterns_wherever_the_stream_is_cut),
         cmocka_unit_test(deny_refuses_too_many_patterns),
         cmocka_unit_test(preview_keeps_the_first_bytes),
+        cmocka_unit_test(a_full_preview_takes_no_more),
         cmocka_unit_test(a_chain_is_passed_in_its_order),
         cmocka_unit_test(byte_strings_are_text_or_hex),
     };
