@@ -157,6 +157,24 @@ static void check_alpn_of_files(const struct conf_listener *listener, struct con
         listener->tls->name);
 }
 
+/* The same backend twice is told once. */
+static void check_modes_of_server_tls(const struct conf_listener *listener, struct conf_problems *problems)
+{
+    if (listener->backend != NULL) {
+        check_mode_of_server_tls(listener, listener->backend, problems);
+    }
+    for (size_t i = 0; i < listener->route_count; i++) {
+        const struct conf_backend *backend = listener->routes[i].backend;
+        size_t j = 0;
+        while (j < i && listener->routes[j].backend != backend) {
+            j++;
+        }
+        if (backend != NULL && j == i) {
+            check_mode_of_server_tls(listener, backend, problems);
+        }
+    }
+}
+
 void check_listener(const struct conf_listener *listener, struct conf_problems *problems)
 {
     if (strcmp(listener->name, "admin") == 0) {
@@ -170,9 +188,7 @@ void check_listener(const struct conf_listener *listener, struct conf_problems *
     check_listening(listener, problems);
     if (one_target && check_mode_of_target(listener, problems)) {
         check_mode_of_tls(listener, problems);
-        if (listener->backend != NULL) {
-            check_mode_of_server_tls(listener, listener->backend, problems);
-        }
+        check_modes_of_server_tls(listener, problems);
     }
     check_filters(listener, problems);
 }

@@ -107,6 +107,12 @@ static const struct fixture_case to_servers[] = {
      "test.conf:3: listeners.l.require_zero_copy: TLS in user space copies every byte: set "
      "backends.app.tls.ktls to "
      "\"auto\" or \"require\", or delete this\n"},
+    {"backends = { app = { servers = ( \"" ONE "\" ); tls = { ktls = \"off\"; }; }; };\n"
+     "listeners = { l = { address = \":0\"; relay = \"splice\"; routes = (\n"
+     "{ source = [ \"::1\" ]; proxy = \"app\"; }, { proxy = \"app\"; } ); }; };",
+     "test.conf:2: listeners.l.relay: \"splice\" can't be had with TLS in user space: choose \"auto\" or "
+     "\"copy\", or "
+     "set backends.app.tls.ktls to \"auto\" or \"require\"\n"},
 };
 
 static void test_to_servers(void **state)
