@@ -26,7 +26,8 @@ static void check_clients(const struct conf_listener *listener, struct conf_prob
                                "connection_rate, or delete this");
         }
     }
-    if (per_client && listener->address.addr.ss_family == AF_UNIX) {
+    /* With PROXY headers they have those that the headers tell. */
+    if (per_client && listener->address.addr.ss_family == AF_UNIX && !listener->has_proxy_protocol) {
         const bool rate = !given(limits, max_connections_per_client);
         check_add_listener(problems,
                            rate ? limits->connection_rate_place : limits->max_connections_per_client_place,

@@ -101,6 +101,9 @@ static void test_given(void **state)
     assert_int_equal(limits->bandwidth_burst, 100 << 10);
     conf_free(conf);
     conf_free(fixture_good(UNIX("max_connections = 5; bandwidth = { to_server = 4096; };"), NULL));
+    conf_free(fixture_good(WITH("proxy = \"app\"; proxy_protocol = { trusted = [ \"unix\" ]; }",
+                                "unix:/run/x", "max_connections_per_client = 5;"),
+                           NULL));
     conf_free(fixture_good(FILES("bandwidth = { to_client = 4096; };"), NULL));
 }
 
