@@ -183,13 +183,14 @@ static void forget_old(const struct client_table *table, struct shard *shard, ui
     }
 }
 
-/* A new one, idle; in the place of the longest idle if the shard is full. NULL: no room. */
+/* A new one, idle; in the place of the longest idle if the shard is full, of several after a reload that has
+ * lowered `most`. NULL: no room. */
 static struct client_entry *add(const struct client_table *table, struct shard *shard,
                                 const struct client_key *key, size_t most)
 {
     struct client_entry *entry, **chain;
 
-    if (shard->count >= most && !TAILQ_EMPTY(&shard->idle))
+    while (shard->count >= most && !TAILQ_EMPTY(&shard->idle))
         forget(table, shard, TAILQ_FIRST(&shard->idle));
     if (shard->count >= most)
         return NULL;

@@ -163,6 +163,14 @@ static void is_bounded(void **state)
     }
     assert_int_equal(client_table_count(table), 1600);
     assert_int_equal(client_table_enter(table, &rules, &held, START, &entry), CLIENT_TOO_MANY);
+    /* A reload lowers the bound: the idle beyond it make room at once. */
+    rules.max_clients = 1024;
+    for (uint32_t n = 100000; n < 101000; n++) {
+        const struct sockaddr_storage client = numbered(n);
+        assert_int_equal(client_table_enter(table, &rules, &client, START, &entry), CLIENT_ADMITTED);
+        client_table_leave(table, entry);
+    }
+    assert_int_equal(client_table_count(table), 1024);
     client_table_leave(table, kept);
     client_table_free(table);
 }
