@@ -104,8 +104,7 @@ static const struct schema_key eject_keys[] = {
         .name = "failures",
         .type = SCHEMA_INTEGER,
         .help = "After how many connects in a row that failed, or connections that the server reset before "
-                "it sent a "
-                "byte",
+                "it sent a byte or with which TLS failed",
         .example = "3",
         .fallback = "5",
         .min = 1,

@@ -8,6 +8,7 @@
 #include "certs/connect.h"
 #include "proxy/address.h"
 #include "proxy/conn_internal.h"
+#include "proxy/ejection.h"
 #include "proxy/worker_internal.h"
 #include "relay/tls_conn.h"
 
@@ -18,6 +19,8 @@ static void fail(struct conn *conn, enum report_outcome outcome, enum report_clo
 
     snprintf(detail, sizeof(detail), "%.60s: TLS: %s", conn->server_used->name, why);
     backend_server_failed(conn->server_used, loop_now_ms());
+    /* Not a failed connect: each connect that succeeds begins the count of those anew. */
+    ejection_note(conn->target->backend, conn->server_used, EJECTION_EARLY_RESET, loop_now_ms());
     /* OpenSSL has sent an alert that says why: a reset would overtake it. */
     endpoint_close(&conn->server);
     conn_abort(conn, &(struct conn_outcome){outcome, closed_by, detail});

@@ -39,7 +39,7 @@ static void tell(const struct backend_server *server, enum ejection_event event,
     snprintf(line, sizeof(line), "backend %s: server %s is ejected for %llu.%03llu s: %u %s in a row",
              server->backend->name, server->name, (unsigned long long)(length / 1000),
              (unsigned long long)(length % 1000), count,
-             event == EJECTION_CONNECT_FAILED ? "connects failed" : "early resets");
+             event == EJECTION_CONNECT_FAILED ? "connects failed" : "early losses");
     backend_registry_note(server->backend->registry, line);
 }
 

@@ -10,8 +10,10 @@ struct backend_server;
 
 enum ejection_event {
     EJECTION_CONNECT_FAILED, /* refused, or no answer in time */
-    EJECTION_EARLY_RESET,    /* connected, and reset by the server before it had sent a byte */
-    EJECTION_GOOD,           /* a connection that the server has answered, or that ended cleanly */
+    EJECTION_EARLY_RESET, /* connected, and reset by the server before it had sent a byte, or no TLS came of
+                           * it
+                           */
+    EJECTION_GOOD,        /* a connection that the server has answered, or that ended cleanly */
 };
 
 /* Without `eject` nothing but the count. From any worker. */

@@ -10,7 +10,7 @@ from support import env, records, streams, tls
 from support.backends import Backend, free_port
 from support.config import config_text
 from support.daemon import plan_of, run_cli
-from support.env import MIB
+from support.env import MIB, wait_for
 from support.payload import Payload
 from support.pki import Pki
 from support.tls_peers import Peers
@@ -237,6 +237,17 @@ def test_a_server_without_tls_and_one_that_is_silent(relay_to, backend, certs, c
     assert is_refused(daemon, closing)
     record = daemon.wait_record()
     assert record["outcome"] == "timeout" and record["detail"] == f"{silent.address}: TLS: handshake", record
+
+
+def test_a_server_with_which_tls_fails_is_ejected(sluice, backend, closing):
+    """Though every connect succeeds."""
+    plain = backend(lambda sock: sock.sendall(b"220 hello\r\n") or streams.receive(sock))
+    eject = {"failures": 2, "base": "1h", "max": "1h", "share": 100}
+    daemon = sluice(listeners={"app": {"address": "127.0.0.1:0", "proxy": "app"}},
+                    backends={"app": {"servers": (plain.address,), "tls": {"verify": False}, "eject": eject}})
+    for state in ("failing", "ejected"):
+        assert is_refused(daemon, closing)
+        wait_for(lambda: daemon.status()["backends"]["app"]["servers"][0]["state"] == state, state)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

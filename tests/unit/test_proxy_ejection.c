@@ -97,7 +97,7 @@ static void test_failures_in_a_row(void **state)
     assert_false(note(f, 1, "ffgffgffgrrgrfrf", 1000)); /* two kinds, each counted by itself */
     assert_true(note(f, 2, "rrr", 1000));
     assert_string_equal(f->lines[f->line_count - 1],
-                        "backend app: server 10.0.0.3:80 is ejected for 1.000 s: 3 early resets in a row");
+                        "backend app: server 10.0.0.3:80 is ejected for 1.000 s: 3 early losses in a row");
 }
 
 /* A connect that succeeds ends a run of failed ones, but not one of resets: each of those began with a
