@@ -158,3 +158,8 @@ size_t tls_bio_unsent(const struct tls_bio *bio)
 {
     return bio->unsent_size - bio->unsent_offset;
 }
+
+bool tls_bio_has_new(void)
+{
+    return gathered_size > 0;
+}

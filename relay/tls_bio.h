@@ -39,3 +39,5 @@ enum tls_bio_flush tls_bio_flush(struct tls_bio *bio, bool more);
 enum tls_bio_flush tls_bio_put_by(struct tls_bio *bio);
 
 size_t tls_bio_unsent(const struct tls_bio *bio);
+/* Whether OpenSSL has written on this thread what was neither flushed nor put by yet. */
+bool tls_bio_has_new(void);

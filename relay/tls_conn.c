@@ -340,9 +340,10 @@ static enum tls_status read_ssl(struct tls_conn *tls, void *buffer, size_t size,
     do { /* a record that isn't data ends SSL_read too: only one that found nothing means "not now" */
         received = tls->received;
         clear_errors();
+        tls->bio.drained = false; /* what was read ahead says nothing of the socket now */
         int result = SSL_read_ex(tls->ssl, buffer, size, n);
         status = result == 1 ? TLS_DONE : failed(tls, result);
-        if (status != TLS_DONE)
+        if (status != TLS_DONE || tls_bio_has_new()) /* it may have answered on its way to payload, too */
             status = flush(tls, status, false);
     } while (status == TLS_WANT_READ && tls->received != received && !tls->rekey_asked &&
              tls->key_updates <= KEY_UPDATES_MAX);
