@@ -106,6 +106,8 @@ static enum fill fill_pipe(struct flow *flow)
         ssize_t n = splice(source->fd, NULL, pipe->write_fd, NULL, most - pipe->bytes, SPLICE_F_NONBLOCK);
         if (n > 0) {
             pipe->bytes += (size_t)n;
+            if (tls)
+                tls_conn_note_spliced(source->tls);
             continue;
         }
         if (n == 0 && tls) { /* the end, or an empty record: a read will tell */

@@ -66,6 +66,9 @@ enum tls_status tls_conn_handshake(struct tls_conn *tls);
  * short a time are TLS_BROKEN, and so is a KeyUpdate where the kernel has the keys. */
 enum tls_status tls_conn_read(struct tls_conn *tls, void *buffer, size_t size, size_t *n);
 
+/* Payload was spliced: the records without data that are read next don't follow those read before. */
+void tls_conn_note_spliced(struct tls_conn *tls);
+
 /* Encrypts in user space and writes. Precondition: !tls_conn_ktls_tx(): there, plain send(), sendfile() and
  * splice() on the descriptor are right (kernel.md 4), and SSL_write is never called, so no stale buffer.
  * After less than size, and after TLS_WANT_WRITE, the next call must begin with the bytes that follow those

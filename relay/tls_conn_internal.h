@@ -32,7 +32,7 @@ struct tls_conn {
     struct tls_control_reader control;
     struct storm storm; /* of records that aren't data */
     bool storming;
-    unsigned barren;      /* reads in a row that found no payload */
+    unsigned barren;      /* reads in a row that found no payload, nor was any spliced in between */
     uint64_t barren_mark; /* bytes that TCP had received at one of them */
 
     /* Where the kernel can't take over: OpenSSL writes into memory, and one call sends it. */

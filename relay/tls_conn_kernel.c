@@ -139,6 +139,11 @@ static bool is_barren_storm(struct tls_conn *tls)
     return info.tcpi_bytes_received - tls->barren_mark > BARREN_BYTES;
 }
 
+void tls_conn_note_spliced(struct tls_conn *tls)
+{
+    tls->barren = 0;
+}
+
 static enum tls_status on_nothing(struct tls_conn *tls)
 {
     if (is_barren_storm(tls))
