@@ -171,6 +171,8 @@ static enum move_status flush_filters(struct flow *flow)
     enum filter_status status = filter_chain_flush(flow->filters, &data, &size);
     if (status != FILTER_MORE)
         return status == FILTER_REJECT ? MOVE_DENIED : MOVE_SINK_BROKEN;
+    if (flow_note_filters(flow))
+        flow->replan = true;
     enum io_status wrote = write_some(flow, data, size, &done);
     if (wrote == IO_BROKEN || wrote == IO_EOF ||
         (wrote == IO_AGAIN && hold(flow, data + done, size - done) == -1))
