@@ -23,7 +23,7 @@ def check_pace(took, what):
     a sanitizer or in the guest wake-ups may be late by more than a burst."""
     share = SPAN / took
     print(f"{what}: {PACED.size - BURST} bytes beyond the burst in {took:.3f} s, {share:.1%} of {RATE} B/s")
-    assert share <= 1.04, "faster than allowed"
+    assert share <= (1.25 if KTLS else 1.04), "faster than allowed"  # there the first byte may be seen late, too
     assert share >= (0.5 if SLOW or KTLS else 0.94), "slower than allowed"
 
 
@@ -131,8 +131,10 @@ def fetch(sock):
 VERSIONS = {"v12": "TLSv1.2", "v13": "TLSv1.3"}  # a name has no dot
 
 
+@pytest.mark.ktls
 def test_tls(sluice, backend, paced_root, certs):
-    """Files over https and a terminating proxy, by version and direction."""
+    """Files over https and a terminating proxy, by version and direction; with kTLS by sendfile and by splice."""
+    relay = "splice" if KTLS else "auto"  # which copies what comes in pieces as small as a low rate's
     listeners, backends, servers = {}, {}, {}
     for short in VERSIONS:
         listeners[f"{short}-files"] = paced_listener("127.0.0.1:0", "to_client", files="media", tls="main")
@@ -140,7 +142,7 @@ def test_tls(sluice, backend, paced_root, certs):
             name = f"{short}-{direction}"
             servers[name] = backend(converser(PACED) if direction == "to_client" else timed)
             backends[name] = {"servers": (servers[name].address,)}
-            listeners[name] = paced_listener("127.0.0.1:0", direction, proxy=name, tls="main")
+            listeners[name] = paced_listener("127.0.0.1:0", direction, proxy=name, tls="main", relay=relay)
     daemon = sluice(listeners=listeners, backends=backends, files={"media": {"root": paced_root}},
                     tls={"main": certs.tls()})
     jobs = {}
@@ -162,7 +164,7 @@ def test_tls(sluice, backend, paced_root, certs):
         else:
             got, took = result
             got.assert_all(PACED)
-            records.check_tls_relay(found[name], what, version, "auto", PACED.size)
+            records.check_tls_relay(found[name], what, version, relay, PACED.size)
         check_pace(took, name)
 
 

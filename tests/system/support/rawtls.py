@@ -1,6 +1,6 @@
 """TLS records made by hand, once a TlsSocket has shaken hands: empty ones, KeyUpdate, broken ones.
 
-Takes the client's traffic key from the key log. AES-GCM only; libcrypto does the encrypting through ctypes.
+Takes this side's traffic key from the key log. AES-GCM only; libcrypto does the encrypting through ctypes.
 """
 import ctypes
 import ctypes.util
@@ -11,7 +11,7 @@ import struct
 from support import tls
 
 DATA, HANDSHAKE, ALERT = 23, 22, 21
-KEY_UPDATE_REQUESTED = b"\x18\x00\x00\x01\x01"
+KEY_UPDATE, KEY_UPDATE_REQUESTED = b"\x18\x00\x00\x01\x00", b"\x18\x00\x00\x01\x01"
 CLOSE_NOTIFY = b"\x01\x00"
 CIPHERS_12 = "ECDHE+AESGCM"
 
@@ -59,29 +59,45 @@ def _prf12(secret, seed, size, name):
 
 
 class RawTls:
-    """Shakes hands with `sock`, then writes records of any type. Receiving goes on through `stream`."""
+    """Shakes hands with `sock`, then writes records of any type. Receiving goes on through `stream`.
+    server: its certificate, for that side of TLS 1.3; it sends no tickets."""
 
-    def __init__(self, sock, certs, version, directory):
+    def __init__(self, sock, certs, version, directory, server=None):
         log = directory / f"keys-{sock.fileno()}"
-        ctx = tls.context(certs, version, ciphers=CIPHERS_12 if version == "TLSv1.2" else None)
+        if server:
+            assert version == "TLSv1.3"
+            ctx = tls.server_context(server, version)
+            ctx.num_tickets = 0
+        else:
+            ctx = tls.context(certs, version, ciphers=CIPHERS_12 if version == "TLSv1.2" else None)
         ctx.keylog_filename = str(log)
-        self.stream = tls.TlsSocket(sock, ctx)
+        self.stream = tls.TlsSocket(sock, ctx, server_side=server is not None)
         self.sock, self.version = sock, version
         secrets = {line.split()[0]: line.split()[1:] for line in log.read_text().splitlines()
                    if not line.startswith("#")}
         size, name = (32, "sha384") if "256" in self.stream.cipher.replace("SHA256", "") else (16, "sha256")
         assert "GCM" in self.stream.cipher, self.stream.cipher
         if version == "TLSv1.3":
-            secret = bytes.fromhex(secrets["CLIENT_TRAFFIC_SECRET_0"][1])
-            self.key = _expand_label(secret, b"key", size, name)
-            self.iv = _expand_label(secret, b"iv", 12, name)
-            self.sequence = 0
+            side = "SERVER" if server else "CLIENT"
+            self._use(bytes.fromhex(secrets[f"{side}_TRAFFIC_SECRET_0"][1]), size, name)
         else:
             client_random, master = map(bytes.fromhex, secrets["CLIENT_RANDOM"])
             server_random = self.stream.server_hello[11:43]
             block = _prf12(master, b"key expansion" + server_random + client_random, 2 * size + 8, name)
             self.key, self.iv = block[:size], block[2 * size:2 * size + 4]
             self.sequence = 1  # Finished was 0
+
+    def _use(self, secret, size, name):
+        self.secret, self.key_size, self.hash = secret, size, name
+        self.key = _expand_label(secret, b"key", size, name)
+        self.iv = _expand_label(secret, b"iv", 12, name)
+        self.sequence = 0
+
+    def update_key(self, asks):
+        """One KeyUpdate, and the new key. asks: the peer is to change its own as well."""
+        self.send(KEY_UPDATE_REQUESTED if asks else KEY_UPDATE, HANDSHAKE)
+        size = len(self.secret)
+        self._use(_expand_label(self.secret, b"traffic upd", size, self.hash), self.key_size, self.hash)
 
     def record(self, data, kind=DATA):
         """One record, sealed with the next sequence number."""
