@@ -165,15 +165,25 @@ static void check_logs(const struct conf_listener *listener, struct conf_problem
     }
 }
 
+/* Whether nothing of what it does is a proxy; false where it does nothing: that is reported. */
+static bool proxies_nothing(const struct conf_listener *listener)
+{
+    bool proxies = listener->proxy_place.line != 0;
+
+    for (size_t i = 0; i < listener->route_count; i++)
+        proxies = proxies || listener->routes[i].proxy_place.line != 0;
+    return !proxies && (listener->files_place.line != 0 || listener->route_count != 0);
+}
+
 /* Filters against what else the listener says. */
 static void check_together(const struct conf_listener *listener, struct conf_problems *problems)
 {
     if (listener->filter_count > FILTERS_MAX)
         check_add_listener(problems, listener->filters_place, listener, "filters",
                            "there are %zu of them, and 8 at most: delete some", listener->filter_count);
-    if (listener->files_place.line != 0 && listener->proxy_place.line == 0)
+    if (proxies_nothing(listener))
         check_add_listener(problems, listener->filters_place, listener, "filters",
-                           "they see proxied bytes, and this listener serves files: delete them");
+                           "they see proxied bytes, and this listener is no proxy: delete them");
     if (listener->relay == CONF_RELAY_SPLICE)
         check_add_listener(problems, listener->relay_place, listener, "relay",
                            "\"splice\" keeps bytes in the kernel, where no filter sees them: choose \"auto\" "

@@ -373,11 +373,20 @@ static void test_modes(void **state)
     "test.conf:4: listeners.web.filters[1].type: a second \"log\" of the same direction, whose first " \
     "bytes are logged already: delete one\n"
 
-/* Each direction is logged once. */
-static void test_two_logs(void **state)
+#define NO_PROXY(target)                      \
+    "files = { app = { root = \"/\"; }; };\n" \
+    "listeners = { web = { address = \":0\";\nfilters = ( { type = \"log\"; } ); " target " }; };"
+#define NOTHING_PROXIED                                                                                  \
+    "test.conf:3: listeners.web.filters: they see proxied bytes, and this listener is no proxy: delete " \
+    "them\n"
+
+/* Each direction is logged once, and there is something to log. */
+static void test_filters(void **state)
 {
     (void)state;
     static const struct fixture_case cases[] = {
+        {NO_PROXY("files = \"app\";"), NOTHING_PROXIED},
+        {NO_PROXY("routes = ( { files = \"app\"; } );"), NOTHING_PROXIED},
         {FILTERS("{ type = \"log\"; },\n{ type = \"log\"; bytes = 8; }"), TWO_LOGS},
         {FILTERS("{ type = \"log\"; direction = \"to_client\"; },\n{ type = \"log\"; }"), TWO_LOGS},
     };
@@ -479,7 +488,7 @@ int main(void)
         cmocka_unit_test(test_values),          cmocka_unit_test(test_missing),
         cmocka_unit_test(test_addresses),       cmocka_unit_test(test_modes),
         cmocka_unit_test(test_all_at_once),     cmocka_unit_test(test_allowed),
-        cmocka_unit_test(test_unreadable_root), cmocka_unit_test(test_two_logs),
+        cmocka_unit_test(test_unreadable_root), cmocka_unit_test(test_filters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
