@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "proxy/conn_internal.h"
+#include "proxy/ejection.h"
 #include "proxy/proxy_header.h"
 #include "proxy/worker_internal.h"
 
 static void lose_server(struct conn *conn, int error)
 {
+    ejection_note(conn->target->backend, conn->server_used, EJECTION_EARLY_RESET, loop_now_ms());
     conn_abort(conn, &(struct conn_outcome){OUTCOME_RESET, CLOSED_BY_SERVER, strerror(error)});
 }
 
