@@ -47,6 +47,25 @@ static enum fill on_urgent_mark(struct flow *flow)
     return FILL_SWITCH;
 }
 
+/* Where nothing may be copied, the detour's read could bring the payload behind the record that it is for. */
+static enum fill skip_control(struct flow *flow)
+{
+    switch (tls_conn_skip_control(flow->source->tls)) {
+    case TLS_DONE:
+        return FILL_SOME; /* of nothing: ask again */
+    case TLS_WANT_READ:
+    case TLS_WANT_WRITE:
+        flow->source->readable = false;
+        return FILL_NOTHING;
+    case TLS_CLOSED:
+        return FILL_EOF;
+    case TLS_TRUNCATED:
+    case TLS_BROKEN:
+        break;
+    }
+    return FILL_BROKEN;
+}
+
 static enum fill on_fill_error(struct flow *flow)
 {
     struct endpoint *source = flow->source;
@@ -62,6 +81,8 @@ static enum fill on_fill_error(struct flow *flow)
         return FILL_NOTHING;
     case EINVAL:
         /* On kTLS: a record that isn't data is next (or a broken one, which OpenSSL will tell). */
+        if (source->kind == ENDPOINT_TLS && flow->policy.require_zero_copy)
+            return skip_control(flow);
         if (source->kind == ENDPOINT_TLS)
             flow->facts.control_record = true;
         else
@@ -187,6 +208,8 @@ static enum move_status on_drained(struct flow *flow, enum fill fill, size_t mov
 enum move_status move_splice_step(struct flow *flow, size_t budget)
 {
     size_t moved = 0;
+    if (flow->source_ended) /* the sink had no room for its end */
+        return MOVE_EOF;
     if (flow->source->kind == ENDPOINT_TLS && tls_conn_pending(flow->source->tls) != 0) {
         flow->facts.tls_pending = true;
         return MOVE_SWITCH;

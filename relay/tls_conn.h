@@ -69,6 +69,10 @@ enum tls_status tls_conn_read(struct tls_conn *tls, void *buffer, size_t size, s
 /* Payload was spliced: the records without data that are read next don't follow those read before. */
 void tls_conn_note_spliced(struct tls_conn *tls);
 
+/* Where the kernel decrypts and splice said EINVAL: reads the one record that is next, which is no payload.
+ * TLS_DONE: it changes nothing, splice again. */
+enum tls_status tls_conn_skip_control(struct tls_conn *tls);
+
 /* Encrypts in user space and writes. Precondition: !tls_conn_ktls_tx(): there, plain send(), sendfile() and
  * splice() on the descriptor are right (kernel.md 4), and SSL_write is never called, so no stale buffer.
  * After less than size, and after TLS_WANT_WRITE, the next call must begin with the bytes that follow those

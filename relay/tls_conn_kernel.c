@@ -124,6 +124,13 @@ static enum tls_status read_control(struct tls_conn *tls, void *buffer, size_t s
     return TLS_DONE;
 }
 
+enum tls_status tls_conn_skip_control(struct tls_conn *tls)
+{
+    uint8_t none;
+    size_t n;
+    return tls->closed ? TLS_CLOSED : read_control(tls, &none, 0, &n);
+}
+
 /* Whether empty records are being poured into a read that never finds any payload. Looked at from the second
  * such read on: the first is how every reading ends. */
 static bool is_barren_storm(struct tls_conn *tls)

@@ -21,6 +21,7 @@ struct flow_rig {
     unsigned turns_used_up;
     struct relay_counters counters;
     struct pace *pace; /* set before flow_rig_new(): NULL, none */
+    bool zero_copy;    /* likewise: require_zero_copy */
     unsigned steps;
 };
 
@@ -89,7 +90,7 @@ static inline void flow_rig_new(struct flow_rig *fr, enum relay_force force, con
     const struct flow_options options = {
         .source = &fr->source,
         .sink = &fr->sink,
-        .policy = {.force = force},
+        .policy = {.force = force, .require_zero_copy = fr->zero_copy},
         .counters = &fr->counters,
         .head = head,
         .head_size = head_size,

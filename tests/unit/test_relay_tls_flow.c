@@ -309,6 +309,66 @@ static void what_comes_between_data(void **state)
     }
 }
 
+/* Where no payload may be copied, a record that isn't payload is read all the same: warnings, of which none
+ * is a storm with payload in between, and the end. */
+static void zero_copy_and_control_records(void **state)
+{
+    (void)state;
+    static const uint8_t user_canceled[2] = {1, 90}, close_notify[2] = {1, 0};
+    for (size_t i = 0; i < TLS_VARIANTS; i++) {
+        const struct tls_options *options = &tls_variants[i];
+        struct tls_flow tf;
+        struct crafting crafting;
+        struct flow_report report;
+        if (!expect_ktls_rx(options))
+            continue;
+        open_tls_source(&tf, options, 0);
+        craft_open(&crafting, &tf, options);
+        tf.fr.zero_copy = true;
+        flow_rig_new(&tf.fr, RELAY_AUTO, NULL, 0);
+        flow_rig_start(&tf.fr);
+        for (int round = 0; round < 8; round++) {
+            craft_pattern(&crafting, 16384);
+            craft_pattern(&crafting, 16384);
+            flow_rig_carry(&tf.fr, tf.client.sent, 0, ALL);
+            craft_send(&crafting, CRAFT_ALERT, user_canceled, sizeof(user_canceled), ALL);
+            rig_settle(&tf.fr.rig);
+        }
+        craft_pattern(&crafting, 100);
+        craft_send(&crafting, CRAFT_ALERT, close_notify, sizeof(close_notify), ALL);
+        drain_to_the_end(&tf, tf.client.sent, FLOW_END_COMPLETE);
+        flow_rig_check_sums(&tf.fr, &report);
+        assert_int_equal(report.user_bytes, 0);
+        assert_int_equal(report.kernel_bytes, tf.client.sent);
+        close_tls_flow(&tf);
+    }
+}
+
+/* Spliced payload ends a row of reads that found none. */
+static void control_records_in_bulk(void **state)
+{
+    (void)state;
+    static const uint8_t user_canceled[2] = {1, 90}, close_notify[2] = {1, 0};
+    for (size_t i = 0; i < TLS_VARIANTS; i++) {
+        struct tls_flow tf;
+        struct crafting crafting;
+        open_tls_source(&tf, &tls_variants[i], 0);
+        craft_open(&crafting, &tf, &tls_variants[i]);
+        flow_rig_new(&tf.fr, expect_ktls_rx(&tls_variants[i]) ? RELAY_FORCE_SPLICE : RELAY_AUTO, NULL, 0);
+        flow_rig_start(&tf.fr);
+        for (int round = 0; round < 4; round++) {
+            for (int n = 0; n < 5; n++)
+                craft_pattern(&crafting, 16384);
+            flow_rig_carry(&tf.fr, tf.client.sent, 0, ALL);
+            craft_send(&crafting, CRAFT_ALERT, user_canceled, sizeof(user_canceled), ALL);
+            rig_settle(&tf.fr.rig);
+        }
+        craft_send(&crafting, CRAFT_ALERT, close_notify, sizeof(close_notify), ALL);
+        drain_to_the_end(&tf, tf.client.sent, FLOW_END_COMPLETE);
+        close_tls_flow(&tf);
+    }
+}
+
 /* Warnings or empty records without end: the flow is, soon, and says why. What the kernel hasn't been asked
  * for by then stays where it is. */
 static void storms(void **state)
@@ -414,6 +474,8 @@ int main(void)
         cmocka_unit_test(socket_to_tls),
         cmocka_unit_test(tls_to_socket),
         cmocka_unit_test(what_comes_between_data),
+        cmocka_unit_test(zero_copy_and_control_records),
+        cmocka_unit_test(control_records_in_bulk),
         cmocka_unit_test(storms),
         cmocka_unit_test(fin_is_no_end),
         cmocka_unit_test(a_key_wears_out),
