@@ -208,6 +208,14 @@ int cert_connect_prepare(struct cert_connect *connect, SSL *ssl, const char *key
     return result;
 }
 
+int cert_connect_set_name(SSL *ssl, const char *name)
+{
+    ERR_clear_error();
+    int result = set_name(ssl, name);
+    ERR_clear_error();
+    return result;
+}
+
 static void tell(const char *text, enum cert_fault fault,
                  void (*on_warning)(void *arg, const struct cert_error *warning), void *arg)
 {

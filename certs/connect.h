@@ -34,6 +34,8 @@ SSL_CTX *cert_connect_context(const struct cert_connect *connect);
  * or -1: out of memory, or the name can't be one. */
 int cert_connect_prepare(struct cert_connect *connect, SSL *ssl, const char *key, const char *name)
     __attribute__((warn_unused_result));
+/* The name alone, as above: a handshake in full, of which no session is kept. */
+int cert_connect_set_name(SSL *ssl, const char *name) __attribute__((warn_unused_result));
 
 /* "" or what an operator should know though it was loaded. */
 void cert_connect_each_warning(const struct cert_connect *connect,

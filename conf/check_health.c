@@ -78,6 +78,10 @@ static void check_type(const struct conf_backend *backend, struct conf_problems 
                 names[health->type]);
         }
     }
+    if (health->host_place.line != 0 && health->type == CONF_HEALTH_TLS && backend->has_tls) {
+        check_add_backend(problems, health->host_place, backend, "health.host",
+                          "checks use the names that connections use: set `tls.server_name` instead");
+    }
 }
 
 void check_health(const struct conf_backend *backend, struct conf_problems *problems)

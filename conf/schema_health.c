@@ -80,8 +80,10 @@ static const struct schema_key health_keys[] = {
     {
         .name = "host",
         .type = SCHEMA_STRING,
-        .help = "The `Host` that is asked for; with `tls` and `https` also the name for SNI. Without it: the "
-                "server's name, or its address and no SNI",
+        .help =
+            "The `Host` that is asked for; with `tls` and `https` also the name for SNI, unless the backend "
+            "has `tls`, whose `server_name` it is then. Without it: the server's name, or its address and "
+            "no SNI",
         .example = "\"app.example.org\"",
         .offset = offsetof(struct conf_health, host),
         .place_offset = offsetof(struct conf_health, host_place),

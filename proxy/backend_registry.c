@@ -3,9 +3,11 @@
 #include "proxy/backend_registry.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/address.h"
 #include "relay/loop.h"
 
 struct backend_registry {
@@ -275,4 +277,24 @@ void backend_server_released(struct backend_server *server)
 {
     atomic_fetch_sub_explicit(&server->stats.connections, 1, memory_order_relaxed);
     backend_server_vacate(server);
+}
+
+void backend_server_tls_name(const struct backend_server *server, const char *configured, char *name,
+                             size_t size)
+{
+    char *end;
+
+    name[0] = '\0';
+    if (configured != NULL || server->host != NULL) {
+        snprintf(name, size, "%s", configured != NULL ? configured : server->host);
+    } else if (server->address.addr.ss_family != AF_UNIX) {
+        address_format(&server->address.addr, server->address.length, name, size);
+        end = strrchr(name, ':'); /* "[::1]:443" */
+        if (end != NULL)
+            *end = '\0';
+        if (name[0] == '[') {
+            memmove(name, name + 1, strlen(name));
+            name[strcspn(name, "]")] = '\0';
+        }
+    }
 }

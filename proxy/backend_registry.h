@@ -72,6 +72,12 @@ struct backend_server *backend_server_get(struct backend_shared *backend, const 
 struct backend_server *backend_server_ref(struct backend_server *server);
 void backend_server_unref(struct backend_server *server); /* NULL: nothing */
 
+/* What its certificate has to be for: as configured, else the host name it was found by, else its address.
+ * "": nothing is known (a UNIX socket, which `check` lets pass unverified only). configured: NULL where
+ * nothing is. */
+void backend_server_tls_name(const struct backend_server *server, const char *configured, char *name,
+                             size_t size);
+
 enum backend_condition backend_server_condition(const struct backend_server *server, uint64_t now_ms);
 /* Since when it can be used, or could before it was ejected; 0: as long as we are. For slow_start. */
 uint64_t backend_server_up_since(const struct backend_server *server);

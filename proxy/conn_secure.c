@@ -3,10 +3,8 @@
  * since a server that answers has been reached. */
 #include <assert.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "certs/connect.h"
-#include "proxy/address.h"
 #include "proxy/conn_internal.h"
 #include "proxy/ejection.h"
 #include "proxy/worker_internal.h"
@@ -71,29 +69,6 @@ static void on_server_ready(void *arg)
     }
 }
 
-/* What the certificate has to be for: as configured, else the host name it was found by, else the address.
- * "": nothing is known (a UNIX socket, which `check` lets pass unverified only). */
-static void server_name(const struct conn *conn, char *name, size_t size)
-{
-    const struct backend_server *server = conn->server_used;
-    const char *configured = conn->target->server_tls->server_name;
-    char *end;
-
-    name[0] = '\0';
-    if (configured != NULL || server->host != NULL) {
-        snprintf(name, size, "%s", configured != NULL ? configured : server->host);
-    } else if (server->address.addr.ss_family != AF_UNIX) {
-        address_format(&server->address.addr, server->address.length, name, size);
-        end = strrchr(name, ':'); /* "[::1]:443" */
-        if (end != NULL)
-            *end = '\0';
-        if (name[0] == '[') {
-            memmove(name, name + 1, strlen(name));
-            name[strcspn(name, "]")] = '\0';
-        }
-    }
-}
-
 void conn_secure(struct conn *conn)
 {
     struct cert_connect *secure = conn->target->secure;
@@ -120,7 +95,7 @@ void conn_secure(struct conn *conn)
     conn->state = CONN_SECURING;
     conn->secure_deadline_ms = loop_now_ms() + conn->listener->timeouts.handshake_ms;
     conn_schedule(conn);
-    server_name(conn, name, sizeof(name));
+    backend_server_tls_name(conn->server_used, conn->target->server_tls->server_name, name, sizeof(name));
     if (cert_connect_prepare(secure, tls_conn_ssl(tls), conn->server_used->name,
                              name[0] != '\0' ? name : NULL) == -1) {
         fail(conn, OUTCOME_NO_SERVER, CLOSED_BY_SLUICE, "its name can't be verified");

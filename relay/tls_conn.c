@@ -86,6 +86,7 @@ tls_keylog_fn *tls_conn_keylog(void)
     /* A context is about to be made: the time to try the kernel, and not at its first connection. */
     if (!tls_kernel_has_ktls())
         return NULL;
+    pthread_once(&indexed, find_index); /* the context's SSL objects need not all be ours */
     (void)probe_ktls_verdict(TLS1_3_VERSION, NID_aes_128_gcm);
     return tls_conn_on_keylog;
 }

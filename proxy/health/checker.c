@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "certs/connect.h"
 #include "proxy/generation.h"
 #include "proxy/hash.h"
 #include "proxy/health/probe.h"
@@ -27,7 +28,9 @@ struct check {
     TAILQ_ENTRY(check) link;
     struct checker *checker;
     struct backend_server *server;  /* a reference */
-    const struct conf_health *conf; /* the checker's generation's */
+    const struct conf_health *conf; /* the checker's generation's, as are the next two */
+    struct cert_connect *secure;    /* NULL: its connections are plain, whatever the checks are */
+    const char *tls_name;           /* what its certificate has to be for; NULL: the server's own name */
     struct health_state state;
     struct health_probe probe;
     struct event timer;
@@ -130,10 +133,42 @@ static void on_probe_end(void *arg, struct health_result result)
     tell_change(check, why);
 }
 
+/* Where connections speak TLS a check does it as they do: one that none could be made to is down. But it
+ * resumes no session, so that the certificate is looked at anew each time. */
+static bool prepare_as_connections(const struct check *check, SSL *ssl)
+{
+    static const unsigned char http[] = "\x08http/1.1";
+    char name[256];
+
+    /* With kTLS SSL_write keeps the pointer it was given (kernel.md 4): not worth that care here. */
+    SSL_clear_options(ssl, SSL_OP_ENABLE_KTLS);
+    if (speaks_http(check->conf) && SSL_set_alpn_protos(ssl, http, sizeof(http) - 1) != 0)
+        return false;
+    backend_server_tls_name(check->server, check->tls_name, name, sizeof(name));
+    return name[0] == '\0' || cert_connect_set_name(ssl, name) == 0;
+}
+
 /* As configured, else the name by which the server was found. NULL: neither. */
 static const char *name_of(const struct check *check)
 {
     return check->conf->host != NULL ? check->conf->host : check->server->host;
+}
+
+static bool on_prepare(void *arg, SSL *ssl)
+{
+    const struct check *check = arg;
+    const char *name = name_of(check);
+
+    if (check->secure != NULL)
+        return prepare_as_connections(check, ssl);
+    return name == NULL || SSL_set_tlsext_host_name(ssl, name) == 1;
+}
+
+static SSL_CTX *tls_of(const struct check *check)
+{
+    if (!speaks_tls(check->conf))
+        return NULL;
+    return check->secure != NULL ? cert_connect_context(check->secure) : check->checker->tls;
 }
 
 static const char *host_of(const struct check *check)
@@ -152,19 +187,19 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     check->began_ms = loop_now_ms();
-    health_probe_start(&check->probe, &(struct health_probe_options){
-                                          .base = check->checker->base,
-                                          .address = &check->server->address,
-                                          .timeout_ms = check->conf->timeout_ms,
-                                          .tls = speaks_tls(check->conf) ? check->checker->tls : NULL,
-                                          .sni = name_of(check),
-                                          .greeting = check->greeting,
-                                          .greeting_length = check->greeting_length,
-                                          .request = check->request,
-                                          .request_length = check->request_length,
-                                          .is_good = is_good_status,
-                                          .on_end = on_probe_end,
-                                          .arg = check});
+    health_probe_start(&check->probe,
+                       &(struct health_probe_options){.base = check->checker->base,
+                                                      .address = &check->server->address,
+                                                      .timeout_ms = check->conf->timeout_ms,
+                                                      .tls = tls_of(check),
+                                                      .prepare = on_prepare,
+                                                      .greeting = check->greeting,
+                                                      .greeting_length = check->greeting_length,
+                                                      .request = check->request,
+                                                      .request_length = check->request_length,
+                                                      .is_good = is_good_status,
+                                                      .on_end = on_probe_end,
+                                                      .arg = check});
 }
 
 /* --- Who is checked --- */
@@ -199,6 +234,7 @@ static void write_greeting(struct check *check, enum conf_proxy_header version)
 /* By the configuration that holds now: at once, a little spread. false: no memory, and it is as before. */
 static bool configure(struct check *check, const struct conf_backend *backend)
 {
+    const struct generation *generation = check->checker->generation;
     const struct conf_health *old = check->conf, *conf = &backend->health;
     char *request = NULL;
     size_t length = 0;
@@ -212,6 +248,8 @@ static bool configure(struct check *check, const struct conf_backend *backend)
         }
     }
     health_probe_stop(&check->probe);
+    check->secure = generation->connects[backend - generation->conf->backends];
+    check->tls_name = backend->tls.server_name;
     free(check->request);
     check->request = request;
     check->request_length = length;
@@ -364,7 +402,7 @@ struct checker *checker_new(void (*note)(void *arg, const char *line), void *arg
     if (checker->base == NULL)
         goto failed;
     checker->mailbox = mailbox_new(checker->base, checker);
-    checker->tls = SSL_CTX_new(TLS_client_method()); /* verifies nothing: it asks whether somebody is there */
+    checker->tls = SSL_CTX_new(TLS_client_method()); /* verifies nothing: so do plain connections */
     if (checker->mailbox == NULL || checker->tls == NULL)
         goto failed;
     event_config_free(config);

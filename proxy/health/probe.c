@@ -66,6 +66,14 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     probe->options.on_end(probe->options.arg, probe->result);
 }
 
+/* Why the server's certificate was refused; 0: that is not what was wrong. */
+static int distrust(const SSL *ssl)
+{
+    const bool refused = ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+
+    return refused ? (int)SSL_get_verify_result(ssl) : 0;
+}
+
 /* What a call that didn't get through says. true: it waits for the socket; else the probe is over. */
 static bool wait_or_fail(struct health_probe *probe, int returned, short wanted)
 {
@@ -90,7 +98,7 @@ static bool wait_or_fail(struct health_probe *probe, int returned, short wanted)
         break;
     }
     if (probe->state == PROBE_HANDSHAKING)
-        finish(probe, HEALTH_TLS, 0);
+        finish(probe, HEALTH_TLS, distrust(probe->ssl));
     else
         finish(probe, HEALTH_LOST, saved);
     return false;
@@ -187,7 +195,7 @@ static void on_connected(struct health_probe *probe)
     probe->state = PROBE_HANDSHAKING;
     probe->ssl = SSL_new(probe->options.tls);
     if (probe->ssl == NULL || SSL_set_fd(probe->ssl, probe->fd) != 1 ||
-        (probe->options.sni != NULL && SSL_set_tlsext_host_name(probe->ssl, probe->options.sni) != 1)) {
+        (probe->options.prepare != NULL && !probe->options.prepare(probe->options.arg, probe->ssl))) {
         ERR_clear_error();
         finish(probe, HEALTH_SHORT, ENOMEM);
         return;

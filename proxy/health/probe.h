@@ -16,8 +16,10 @@ struct health_probe_options {
     struct event_base *base;
     const struct conf_address *address;
     uint32_t timeout_ms;
-    SSL_CTX *tls;         /* NULL: none */
-    const char *sni;      /* with tls; NULL: none */
+    SSL_CTX *tls; /* NULL: none */
+    /* With tls, before the handshake: the name, and what else it takes. false: it can't be done here. NULL:
+     * nothing is. */
+    bool (*prepare)(void *arg, SSL *ssl);
     const char *greeting; /* sent first of all, in the clear: a PROXY header; a socket's buffer holds it */
     size_t greeting_length;
     const char *request; /* NULL: nothing is asked */

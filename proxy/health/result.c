@@ -1,6 +1,7 @@
 /* See result.h. */
 #include "proxy/health/result.h"
 
+#include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,7 +32,10 @@ void health_result_text(struct health_result result, char *text, size_t size)
         snprintf(text, size, "no answer in time");
         break;
     case HEALTH_TLS:
-        snprintf(text, size, "the TLS handshake failed");
+        if (result.detail != 0)
+            snprintf(text, size, "TLS: %s", X509_verify_cert_error_string(result.detail));
+        else
+            snprintf(text, size, "the TLS handshake failed");
         break;
     case HEALTH_LOST:
         snprintf(text, size, "%s",

@@ -9,7 +9,7 @@ enum health_cause {
     HEALTH_GOOD,
     HEALTH_CONNECT, /* detail: errno */
     HEALTH_TIMEOUT,
-    HEALTH_TLS,
+    HEALTH_TLS,  /* detail: why the certificate was refused (X509_V_ERR_...); 0: something else was wrong */
     HEALTH_LOST, /* detail: errno; 0: the server closed */
     HEALTH_NOT_HTTP,
     HEALTH_STATUS, /* detail: the status */

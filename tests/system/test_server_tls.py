@@ -348,6 +348,44 @@ def test_openssl_as_server(relay_to, pki, certs, closing):
         process.wait()
 
 
+@pytest.mark.parametrize("kind", ["tls", "https"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_checks_believe_whom_connections_believe(version, kind, sluice, backend, pki):
+    """A server that wants our certificate is up; those that none of our connections would trust are down, and why."""
+    def server(pair, **keys):
+        context = tls.server_context(pair, version, alpn=["h2", "http/1.1"], **keys)
+
+        def serve(sock):
+            secured = tls.TlsSocket(sock, context, server_side=True)
+            secured.recv(100)
+            secured.sendall(b"HTTP/1.1 204 None\r\n\r\n")
+            secured.shutdown(1)
+            return streams.receive(secured)
+        return backend(serve)
+
+    good, named, old = server(pki.good, client_ca=pki.ca), server(pki.named), server(pki.old)
+    health = {"type": kind, "interval": "50ms", "fall": 1, "rise": 1}
+    backends = {"app": {"servers": (named.address, old.address, good.address), "health": health,
+                        "tls": {"ca": pki.ca, "alpn": ["h2", "http/1.1"], **pki.client}},
+                "any": {"servers": (old.address,), "health": health, "tls": {"verify": False}}}
+    daemon = sluice(listeners={name: {"address": "127.0.0.1:0", "proxy": name} for name in backends}, backends=backends)
+
+    def results(name):
+        return {s["address"]: s["check"]["result"] for s in daemon.status()["backends"][name]["servers"]}
+    expected = {good.address: "good", named.address: "TLS: IP address mismatch",
+                old.address: "TLS: certificate has expired"}
+    env.wait_for(lambda: results("app") == expected, f"{expected}, not {results('app')}")
+    env.wait_for(lambda: results("any") == {old.address: "good"}, f"a server to be good: {results('any')}")
+    for number in range(3):
+        with daemon.connect("app") as sock:
+            sock.sendall(b"x")
+            sock.shutdown(1)
+            assert streams.receive(sock).size == 21
+        record = daemon.wait_records(number + 1)[-1]
+        assert record["target"] == good.address, record
+        check_relay(record, None, version, "auto", 1, 21)
+
+
 def test_what_check_says(tmp_path, pki, certs):
     def check(keys, servers=("127.0.0.1:1",), **listener):
         path = tmp_path / "bad.conf"

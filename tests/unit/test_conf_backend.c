@@ -49,6 +49,10 @@ static const struct fixture_case wrong_health[] = {
      "test.conf:4: backends.app.health.status: a check of type \"tls\" has no use for it: delete this, or "
      "choose type "
      "= \"http\"\n"},
+    {BACKEND(ONE "tls = { };\nhealth = { type = \"tls\";\nhost = \"h\"; };"),
+     "test.conf:5: backends.app.health.host: checks use the names that connections use: set "
+     "`tls.server_name` "
+     "instead\n"},
     {BACKEND(ONE "health = { type = \"http\";\npath = \"x\";\nhost = \"a b\";\nstatus = [ \"2xx\", "
                  "\"399-200\" ]; };"),
      "test.conf:4: backends.app.health.path: \"x\" is no path of a request: begin it with /, and write "

@@ -98,6 +98,7 @@ static void test_results(void **state)
         {{HEALTH_CONNECT, ECONNREFUSED}, "connect: Connection refused"},
         {{HEALTH_TIMEOUT, 0}, "no answer in time"},
         {{HEALTH_TLS, 0}, "the TLS handshake failed"},
+        {{HEALTH_TLS, X509_V_ERR_CERT_HAS_EXPIRED}, "TLS: certificate has expired"},
         {{HEALTH_LOST, ECONNRESET}, "Connection reset by peer"},
         {{HEALTH_LOST, 0}, "closed before it answered"},
         {{HEALTH_NOT_HTTP, 0}, "the answer is no HTTP"},
