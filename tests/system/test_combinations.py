@@ -63,7 +63,7 @@ def read_all(sock):
 
 def check_crypto(record, direction, source, sink, size, aside=()):
     """All of it went in kernel or user space as the host allows. source, sink: whether that side has TLS; aside:
-    other reasons to copy than the host's. The first read by TLS 1.3 from a server is OpenSSL's, for its tickets' sake."""
+    other reasons to copy than the host's. The first read of a server's TLS 1.3 is OpenSSL's, for its tickets."""
     crypto = "ktls" if env.KTLS else "user"
     expected = (crypto if source else "none", crypto if sink else "none")
     late = ("user", expected[1]) if direction == "to_client" and source else expected
@@ -335,35 +335,42 @@ def refuse(daemon, listener, wire, half_close):
 def test_nothing_stays_counted(sluice, backend, certs, secure):
     """Every early end, in every state before the relaying, from one client that may have one connection at a time: had
     any of them kept its place, the next would be refused for that."""
-    server = backend(converser(SMALL))
-    routes = ({"sni": ["deny.example.test"], "deny": True}, {"sni": ["dead.example.test"], "proxy": "dead"},
-              {"sni": ["www.example.test"], "proxy": "app"})
+    server, silent = backend(converser(SMALL)), backend(streams.receive)
+    plain = backend(lambda sock: sock.sendall(b"220 hello\r\n") or streams.receive(sock))
+    servers = {"www": server.address, "dead": "127.0.0.1:1", "silent": silent.address, "plain": plain.address}
+    routes = ({"sni": ["deny.example.test"], "deny": True},
+              *({"sni": [f"{name}.example.test"], "proxy": name} for name in servers))
     keys = {"address": "127.0.0.1:0", "routes": routes, "deny": ["192.0.2.66"], **TRUSTED,
             "limits": {"max_connections": 1, "max_connections_per_client": 1}}
-    daemon = sluice(listeners={"app": keys, "ended": {**keys, "tls": "main"}}, timeouts={"handshake": "500ms"},
-                    tls={"main": certs.tls(certs.exact, certs.wildcard)},
-                    backends={"app": {"servers": (server.address,)}, "dead": {"servers": ("127.0.0.1:1",)}})
+    ended, hasty = {"tls": "main"}, {"timeouts": {"handshake": "500ms"}}
+    listeners = {"app": keys, "hasty": {**keys, **hasty}, "ended": {**keys, **ended},
+                 "both": {**keys, **ended, **hasty}}
+    daemon = sluice(listeners=listeners, tls={"main": certs.tls(certs.exact, certs.wildcard)},
+                    backends={name: {"servers": (address,), **({"tls": {"verify": False}} if name in ("silent", "plain")
+                                                               else {})} for name, address in servers.items()})
     told, hello = v2("192.0.2.1"), client_hello("www.example.test")
     malformed = b"\x16\x03\x01\x40\x00\x01\x00\xf0\x00" + bytes(70000)
     cases = [  # listener, what is sent, whether then half-closed, outcome, a part of the detail
         ("app", b"", True, "refused", "closed before the end of a PROXY header"),
         ("app", b"GET / HTTP/1.1\r\n\r\n", False, "refused", "PROXY"),
-        ("app", told[:20], False, "timeout", "PROXY header"),
+        ("hasty", told[:20], False, "timeout", "PROXY header"),
         ("app", v2("192.0.2.66") + hello, False, "refused", "deny"),
         ("app", told + client_hello("deny.example.test"), False, "refused", "deny"),
         ("app", told + client_hello("other.example.test"), False, "refused", "no route"),
         ("app", told + malformed, False, "refused", "malformed ClientHello"),
-        ("app", told + hello[:50], False, "timeout", "ClientHello"),
+        ("hasty", told + hello[:50], False, "timeout", "ClientHello"),
         ("app", told + client_hello("dead.example.test"), False, "no_server", "refused"),
+        ("app", told + client_hello("plain.example.test"), False, "no_server", "TLS: wrong version number"),
+        ("hasty", told + client_hello("silent.example.test"), False, "timeout", "TLS: handshake"),
         ("ended", told + b"GET / HTTP/1.1\r\n\r\n", False, "handshake", "http request"),
         ("ended", told, True, "handshake", "the client closed"),
-        ("ended", told + hello[:50], False, "timeout", "handshake"),
+        ("both", told + hello[:50], False, "timeout", "handshake"),
     ]
 
     def is_over(count, outcome, detail):
         record = daemon.wait_records(count)[-1]
         assert record["outcome"] == outcome and detail in record.get("detail", ""), record
-        for listener in ("app", "ended"):
+        for listener in listeners:
             wait_for(lambda name=listener: daemon.metrics()["sluice_connections", frozenset({("listener", name)})] == 0,
                      f"no connection of {listener} to be counted")
         return count
