@@ -25,19 +25,27 @@ def paced(rate, burst):
 def test_a_slow_mode_is_told_to_be_slow(tmp_path):
     """This Sluice paces what it splices, and what auto chooses for: copying is the best there, and the only one."""
     program = with_conf_edited(tmp_path, f's/relay = "\\(splice\\|auto\\)";/& {paced("1MiB", "32KiB")}/')
-    document, _ = load_json(*MODES, "--sluice", program, timeout=120)
+    page = tmp_path / "page.html"
+    document, _ = load_json(*MODES, "--sluice", program, "--html", page, timeout=120)
     rows = {row["mode"]: row for row in document["rows"]}
     assert all(row["failed"] is None and row["fell_back"] is None for row in rows.values())
     assert rows["copy"]["rank"]["throughput"] == "best"
     assert rows["splice"]["rank"]["throughput"] == rows["auto"]["rank"]["throughput"] == "none"
     assert rows["splice"]["gb_per_s"]["max"] < 0.003 < rows["copy"]["gb_per_s"]["min"]
     assert rows["splice"]["latency_ms"]["p50"] > 100
+    assert rows["splice"]["loses"]["throughput"]["to"] == "copy"
+    assert 0.5 < rows["splice"]["loses"]["throughput"]["by"] < 1
+    assert rows["copy"]["loses"] == {"cpu": None, "throughput": None}
     assert rows["auto"]["worse_than_best"]["throughput"] > 0.5
     done = run_load(*MODES, "--sluice", program, timeout=120)
     lines = {line.split()[1]: line for line in done.stdout.splitlines() if line.startswith("| ")}
     assert re.search(r"\d\) \* \|", lines["copy"]), done.stdout
     assert re.search(r"trunc +\| +[\d.]+ \([\d.–]+\) +\|", lines["splice"]), done.stdout
     assert "less throughput than the best" in lines["auto"], done.stdout
+    assert re.search(r"^Zero copy loses here:\n  relay, 200 kB x 2, drain trunc: splice .*\b\d+ % less throughput than "
+                     r"copy$", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"<h2>Where zero copy loses</h2>\n<ul>\n(<li>.*</li>\n)*<li>relay, 200 kB, 2 at a time, drain trunc: "
+                     r"splice \d+ % less throughput than copy</li>", page.read_text())
 
 
 def test_a_slow_sluice_misses_its_targets(tmp_path):

@@ -146,6 +146,29 @@ static void auto_is_held_to_the_best(void **state)
     assert_true(rows[2].judgements[MODES_CPU].worse == 0);
 }
 
+static void zero_copy_can_lose(void **state)
+{
+    struct modes_row rows[] = {row_of("copy", spread_of(1, 2, 3), 1), row_of("splice", spread_of(4, 5, 6), 1),
+                               row_of("auto", spread_of(9, 9, 9), 1)};
+
+    (void)state;
+    modes_rank(rows, 3);
+    assert_string_equal(rows[1].judgements[MODES_CPU].loses_to, "copy");
+    assert_true(rows[1].judgements[MODES_CPU].loses_by == 1.5);
+    assert_null(rows[1].judgements[MODES_THROUGHPUT].loses_to); /* overlaps */
+    assert_null(rows[0].judgements[MODES_CPU].loses_to);
+    assert_null(rows[2].judgements[MODES_CPU].loses_to); /* auto is told otherwise */
+    rows[1] = row_of("splice", spread_of(3, 5, 6), 1);
+    modes_rank(rows, 3);
+    assert_null(rows[1].judgements[MODES_CPU].loses_to);
+    rows[0] = row_of("copy", spread_of(9, 9, 9), 1);
+    modes_rank(rows, 3);
+    assert_null(rows[1].judgements[MODES_CPU].loses_to);
+    rows[0] = row_of("copy", spread_of_none(), 1); /* fell back or failed */
+    modes_rank(rows, 3);
+    assert_null(rows[1].judgements[MODES_CPU].loses_to);
+}
+
 /* ---- verdicts ---- */
 
 static void verdicts(void **state)
@@ -389,6 +412,7 @@ int main(void)
         cmocka_unit_test(cells_are_ranked_by_themselves),
         cmocka_unit_test(rows_without_figures_are_left_out),
         cmocka_unit_test(auto_is_held_to_the_best),
+        cmocka_unit_test(zero_copy_can_lose),
         cmocka_unit_test(verdicts),
         cmocka_unit_test(only_what_was_added_counts),
         cmocka_unit_test(a_stray_path_is_named_with_its_reason),

@@ -171,10 +171,55 @@ static void write_modes_section(FILE *file, json_t *rows, json_t *like)
     fputs("</table></div>\n", file);
 }
 
+static void write_loss(FILE *file, json_t *row, const char *figure, const char *what)
+{
+    json_t *loss = json_object_get(json_object_get(row, "loses"), figure);
+    char size[UNITS_TEXT];
+
+    if (!json_is_object(loss))
+        return;
+    fprintf(file, "<li>%s, %s, %d at a time, drain %s%s: %s %.0f %% %s than %s</li>\n",
+            html_text_of(row, "group"), units_size(size, json_number_value(json_object_get(row, "size"))),
+            (int)json_integer_value(json_object_get(row, "connections")), html_text_of(row, "drain"),
+            json_is_true(json_object_get(row, "cold")) ? ", not in the page cache" : "",
+            html_text_of(row, "mode"), 100 * json_number_value(json_object_get(loss, "by")), what,
+            html_text_of(loss, "to"));
+}
+
+static bool loses(json_t *row)
+{
+    json_t *losses = json_object_get(row, "loses");
+
+    return json_is_object(json_object_get(losses, "cpu")) ||
+           json_is_object(json_object_get(losses, "throughput"));
+}
+
+static void write_losses(FILE *file, json_t *rows)
+{
+    bool any = false;
+    json_t *row;
+    size_t i;
+
+    json_array_foreach(rows, i, row)
+    {
+        if (!loses(row))
+            continue;
+        if (!any)
+            fputs("<h2>Where zero copy loses</h2>\n<ul>\n", file);
+        any = true;
+        write_loss(file, row, "cpu", "more CPU");
+        write_loss(file, row, "throughput", "less throughput");
+    }
+    if (any)
+        fputs("</ul>\n", file);
+}
+
 void html_write_modes(FILE *file, json_t *document)
 {
     json_t *rows = json_object_get(document, "rows"), *row;
     size_t i;
+
+    write_losses(file, rows);
 
     json_array_foreach(rows, i, row)
     {

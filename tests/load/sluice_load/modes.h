@@ -44,6 +44,10 @@ struct modes_judgement {
     enum modes_rank rank;
     double worse; /* of auto: by how much it is worse than the best mode forced, 0.1 for 10 %; 0 where it is
                    * not, or where their spreads overlap */
+    /* Of a mode without a copy: the copying mode of the cell that it loses to, and by how much, like worse.
+     * NULL where it doesn't, or where their spreads overlap. */
+    const char *loses_to;
+    double loses_by;
 };
 
 /* What one mode gave in one cell of the matrix. */

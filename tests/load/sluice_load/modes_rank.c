@@ -26,15 +26,25 @@ static bool competes(const struct modes_row *row)
     return row->server_cpu.count > 0 && !is_auto(row);
 }
 
-static const struct spread *find_best(const struct modes_row *rows, size_t count, enum modes_figure figure)
+/* Payload stays in the kernel. */
+static bool is_zero_copy(const struct modes_row *row)
 {
-    const struct spread *best = NULL;
+    return !is_auto(row) && (strcmp(row->mode->expected.mode, "splice") == 0 ||
+                             strcmp(row->mode->expected.mode, "sendfile") == 0);
+}
+
+/* Of all that compete, or of those only that copy. NULL if there is none. */
+static const struct modes_row *find_best(const struct modes_row *rows, size_t count, enum modes_figure figure,
+                                         bool copying_only)
+{
+    const struct modes_row *best = NULL;
 
     for (size_t i = 0; i < count; i++) {
-        const struct spread *spread = spread_of(&rows[i], figure);
+        const struct modes_row *row = &rows[i];
 
-        if (competes(&rows[i]) && (best == NULL || gain(spread, best, figure) > 0))
-            best = spread;
+        if (competes(row) && !(copying_only && is_zero_copy(row)) &&
+            (best == NULL || gain(spread_of(row, figure), spread_of(best, figure), figure) > 0))
+            best = row;
     }
     return best;
 }
@@ -51,14 +61,34 @@ static void judge_auto(struct modes_row *row, const struct spread *best, enum mo
     row->judgements[figure].worse = worse > 0 ? worse : 0;
 }
 
+/* Where zero copy costs more than a copy, it is to be told. */
+static void judge_zero_copy(struct modes_row *row, const struct modes_row *copying, enum modes_figure figure)
+{
+    const struct spread *ours = spread_of(row, figure), *theirs;
+    double lost;
+
+    if (copying == NULL || !competes(row) || !is_zero_copy(row))
+        return;
+    theirs = spread_of(copying, figure);
+    lost = gain(theirs, ours, figure) / spread_median(theirs);
+    if (lost <= 0 || spread_overlaps(ours, theirs))
+        return;
+    row->judgements[figure].loses_to = copying->mode->name;
+    row->judgements[figure].loses_by = lost;
+}
+
 static void judge_cell(struct modes_row *rows, size_t count, enum modes_figure figure)
 {
-    const struct spread *best = find_best(rows, count, figure);
+    const struct modes_row *best_row = find_best(rows, count, figure, false),
+                           *copying = find_best(rows, count, figure, true);
+    const struct spread *best = best_row != NULL ? spread_of(best_row, figure) : NULL;
     size_t competitors = 0, tied = 0;
 
     /* With one repetition nothing is known of the spread. */
     if (best == NULL || best->count < 2)
         return;
+    for (size_t i = 0; i < count; i++)
+        judge_zero_copy(&rows[i], copying, figure);
     for (size_t i = 0; i < count; i++) {
         judge_auto(&rows[i], best, figure);
         competitors += competes(&rows[i]);

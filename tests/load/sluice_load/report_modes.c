@@ -32,6 +32,15 @@ static const char *rank_name(enum modes_rank rank)
     return rank == MODES_RANK_BEST ? "best" : rank == MODES_RANK_TIED ? "tied" : "none";
 }
 
+static json_t *loss_json(const struct modes_row *row, enum modes_figure figure)
+{
+    const struct modes_judgement *judgement = &row->judgements[figure];
+
+    if (judgement->loses_to == NULL)
+        return json_null();
+    return json_pack("{s:s, s:f}", "to", judgement->loses_to, "by", judgement->loses_by);
+}
+
 static json_t *row_json(const struct modes_row *row)
 {
     json_t *object = json_pack(
@@ -63,6 +72,10 @@ static json_t *row_json(const struct modes_row *row)
         json_object_set_new(object, "worse_than_best",
                             json_pack("{s:f, s:f}", "cpu", row->judgements[MODES_CPU].worse, "throughput",
                                       row->judgements[MODES_THROUGHPUT].worse));
+    if (row->mode->expected.mode != NULL)
+        json_object_set_new(object, "loses",
+                            json_pack("{s:o, s:o}", "cpu", loss_json(row, MODES_CPU), "throughput",
+                                      loss_json(row, MODES_THROUGHPUT)));
     json_object_set_new(object, "others_busy", spread_json(&row->others));
     json_object_set_new(object, "rank",
                         json_pack("{s:s, s:s}", "cpu", rank_name(row->judgements[MODES_CPU].rank),
@@ -216,12 +229,40 @@ static void print_group(FILE *file, const struct modes_result *result, size_t *a
     table_free(table);
 }
 
+/* Where a copy was cheaper, or faster, than leaving the bytes in the kernel. */
+static void print_losses(FILE *file, const struct modes_result *result)
+{
+    bool any = false;
+    char size[UNITS_TEXT];
+
+    for (size_t i = 0; i < result->count; i++) {
+        const struct modes_row *row = &result->rows[i];
+        const struct modes_judgement *cpu = &row->judgements[MODES_CPU],
+                                     *throughput = &row->judgements[MODES_THROUGHPUT];
+
+        if (cpu->loses_to == NULL && throughput->loses_to == NULL)
+            continue;
+        if (!any)
+            fputs("\nZero copy loses here:\n", file);
+        any = true;
+        fprintf(file, "  %s, %s x %u, drain %s%s: %s", row->mode->group, units_size(size, (double)row->size),
+                row->connections, drain_name(row->drain), row->cold ? ", cold" : "", row->mode->name);
+        if (cpu->loses_to != NULL)
+            fprintf(file, " takes %.0f %% more CPU than %s", 100 * cpu->loses_by, cpu->loses_to);
+        if (throughput->loses_to != NULL)
+            fprintf(file, "%s gives %.0f %% less throughput than %s", cpu->loses_to != NULL ? "," : "",
+                    100 * throughput->loses_by, throughput->loses_to);
+        fputc('\n', file);
+    }
+}
+
 void modes_print(FILE *file, const struct modes_options *options, const struct modes_result *result)
 {
     if (result->interrupted)
         fputs("interrupted: this is what there is\n", file);
     for (size_t i = 0; i < result->count;)
         print_group(file, result, &i);
+    print_losses(file, result);
     fprintf(file,
             "\nMedians of %u (lowest–highest), the modes of a cell in turn, one worker. *: the best, = as "
             "good as the best: "
