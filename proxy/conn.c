@@ -301,6 +301,7 @@ static void on_handshake_done(struct conn *conn)
                                                 relay_reason_name(tls_conn_tx_reason(tls))});
         return;
     }
+    endpoint_shook_hands(&conn->client);
     tls_conn_drop_ssl(conn->client.tls);
     conn_route(conn);
 }

@@ -43,6 +43,7 @@ static void on_secured(struct conn *conn)
                                                 relay_reason_name(tls_conn_tx_reason(tls))});
         return;
     }
+    endpoint_shook_hands(&conn->server);
     tls_conn_drop_ssl(conn->server.tls);
     conn_start_session(conn);
 }

@@ -103,6 +103,13 @@ void endpoint_set_tls(struct endpoint *ep, struct tls_conn *tls)
     ep->sealed_max = ENDPOINT_KEY_BYTES;
 }
 
+void endpoint_shook_hands(struct endpoint *ep)
+{
+    assert(ep->kind == ENDPOINT_TLS);
+    if (tls_conn_holds(ep->tls))
+        ep->readable = true;
+}
+
 void endpoint_open_file(struct endpoint *ep, struct loop *loop, int fd, uint64_t offset, uint64_t end,
                         bool is_regular)
 {

@@ -110,6 +110,10 @@ static inline bool endpoint_key_spent(const struct endpoint *ep)
 
 /* Turns a SOCKET into TLS; takes tls (its handshake may still be to do). */
 void endpoint_set_tls(struct endpoint *ep, struct tls_conn *tls);
+/* The handshake is done. Payload that was read with its last flight makes the endpoint readable: it may have
+ * come in behind an edge that told of nothing but room to write, and then its own edge finds the socket
+ * empty. */
+void endpoint_shook_hands(struct endpoint *ep);
 
 /* Bytes [offset, end) of fd, which it takes. is_regular: S_ISREG. */
 void endpoint_open_file(struct endpoint *ep, struct loop *loop, int fd, uint64_t offset, uint64_t end,

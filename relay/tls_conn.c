@@ -441,6 +441,11 @@ enum tls_status tls_conn_close_notify(struct tls_conn *tls, bool fin_follows)
     return status;
 }
 
+bool tls_conn_holds(const struct tls_conn *tls)
+{
+    return tls->ssl != NULL && SSL_has_pending(tls->ssl) != 0;
+}
+
 size_t tls_conn_pending(const struct tls_conn *tls)
 {
     return tls->ssl != NULL ? (size_t)SSL_pending(tls->ssl) : 0;

@@ -85,6 +85,9 @@ enum tls_status tls_conn_write(struct tls_conn *tls, const void *data, size_t si
  * calls shutdown() at once, so that both can leave in one segment. */
 enum tls_status tls_conn_close_notify(struct tls_conn *tls, bool fin_follows);
 
+/* OpenSSL holds what was read from the socket, decrypted or not: no edge will tell of it. */
+bool tls_conn_holds(const struct tls_conn *tls);
+
 /* Bytes decrypted and waiting inside OpenSSL. */
 size_t tls_conn_pending(const struct tls_conn *tls);
 

@@ -472,6 +472,59 @@ static void answers_of_a_read(void **state)
 
 #define OVERHEAD 22 /* of a record: header, tag, and type or nonce, at least */
 
+/* The request comes in with the last flight of the handshake, which an edge without EPOLLIN had begun: its
+ * own edge finds the socket empty and tells of nothing to read. */
+static void payload_behind_a_handshake(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TLS_VARIANTS; i++) {
+        const struct tls_options *options = &tls_variants[i];
+        struct rig rig;
+        struct pair pair;
+        struct endpoint ep;
+        uint8_t buffer[200];
+        int fds[2];
+        size_t n;
+        rig_open(&rig);
+        tcp_pair(fds, 0);
+        SSL_CTX *ctx = tls_server_context(options);
+        pair.fd = fds[1];
+        pair.tls =
+            tls_conn_new(&(struct tls_conn_options){.ctx = ctx, .fd = fds[1], .ktls_wanted = options->ktls});
+        SSL_CTX_free(ctx);
+        assert_non_null(pair.tls);
+        tls_client_open(&pair.client, fds[0], options);
+        assert_return_code(endpoint_open_accepted(&ep, rig.loop, fds[1]), errno);
+        endpoint_set_tls(&ep, pair.tls);
+        /* The client's side of it, and its payload at once; in TLS 1.2 the server has the last word. */
+        for (bool done = false; !done;) {
+            ERR_clear_error();
+            done = SSL_do_handshake(pair.client.ssl) == 1;
+            if (done && options->version == TLS1_3_VERSION) {
+                tls_client_write(&pair.client, 100, SIZE_MAX);
+                wait_queued(&pair, 100 + OVERHEAD + 50);
+            }
+            if (done && options->version == TLS1_2_VERSION)
+                break;
+            assert_int_not_equal(tls_conn_handshake(pair.tls), TLS_BROKEN);
+        }
+        bool held = tls_conn_holds(pair.tls);
+        if (options->version == TLS1_3_VERSION && !expect_ktls_tx(options))
+            assert_true(held);
+        assert_false(endpoint_can_read(&ep));
+        endpoint_shook_hands(&ep);
+        assert_int_equal(endpoint_can_read(&ep), held);
+        if (held) {
+            assert_int_equal(endpoint_read(&ep, buffer, sizeof(buffer), &n), IO_OK);
+            assert_int_equal(n, 100);
+        }
+        endpoint_close(&ep); /* the connection with it */
+        tls_client_free(&pair.client);
+        close(pair.client.fd);
+        rig_close(&rig);
+    }
+}
+
 /* A read out of what was read ahead says nothing of the socket, whose edge may have come meanwhile. */
 static void read_ahead_is_no_look(void **state)
 {
@@ -511,6 +564,7 @@ int main(void)
         cmocka_unit_test(honest_key_updates),
         cmocka_unit_test(storm_of_key_updates),
         cmocka_unit_test(answers_of_a_read),
+        cmocka_unit_test(payload_behind_a_handshake),
         cmocka_unit_test(read_ahead_is_no_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
