@@ -119,9 +119,10 @@ static void set_quick(struct modes_options *options)
 static void print_usage(void)
 {
     puts("usage: sluice-load modes [options]\n"
-         "Runs sluice with every relay mode forced, and tells what each costs. Rows that did not take their "
-         "mode have no\n"
-         "figures.\n"
+         "Runs sluice with every relay mode forced, and tells what each costs, and where zero copy loses. "
+         "Rows "
+         "that did not\n"
+         "take their mode have no figures.\n"
          "  --sizes LIST     (1KiB,16KiB,256KiB,4MiB,100MB)\n"
          "  -c LIST          connections at a time (1,20,100)\n"
          "  --drain LIST     of copy, trunc, verify (trunc; over TLS always copy instead)\n"
