@@ -213,6 +213,11 @@ enum client_hello_status client_hello_parse(const uint8_t *data, size_t size, st
     memset(hello, 0, sizeof(*hello));
     if (!begins_tls(data, size))
         return CLIENT_HELLO_NOT_TLS;
+    /* Only then is it judged: what it is must not depend on how it came in segments. */
+    if (size <= RECORD_HEADER) {
+        hello->needed = RECORD_HEADER + MESSAGE_HEADER;
+        return CLIENT_HELLO_MORE;
+    }
     (void)take_number(&reader, 1);
     length = take_number(&reader, 3);
     if (length + RECORD_HEADER + MESSAGE_HEADER > CLIENT_HELLO_MAX)

@@ -50,8 +50,8 @@ struct proxy_header_facts {
     size_t tlv_size;
 };
 
-/* Writes a header into `to`; its size is returned. Version 2 has what is known and a CRC32c. A v4-mapped
- * address is told as IPv4. */
+/* Writes a header into `to`; its size is returned. Version 2 has what is known and a CRC32c. Addresses
+ * that are both v4-mapped are told as IPv4. */
 size_t proxy_header_write(enum proxy_header_version version, const struct proxy_header_facts *facts,
                           uint8_t to[PROXY_HEADER_WRITE_MAX]);
 /* One for a connection of our own, such as a health check: LOCAL, or UNKNOWN in version 1. */

@@ -25,7 +25,7 @@ uint32_t proxy_header_crc32c(const uint8_t *data, size_t size)
     return crc32c_end(crc32c_add(CRC32C_START, data, size));
 }
 
-/* An address as it is told: v4-mapped ones are IPv4. */
+/* An address as it is told. */
 struct told {
     int family; /* AF_UNSPEC: not known */
     uint8_t host[16];
@@ -51,13 +51,8 @@ static struct told tell(const struct sockaddr_storage *address)
         break;
     case AF_INET6:
         memcpy(&in6, address, sizeof(in6));
+        memcpy(told.host, &in6.sin6_addr, 16);
         told.port = in6.sin6_port;
-        if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr)) {
-            told.family = AF_INET;
-            memcpy(told.host, &in6.sin6_addr.s6_addr[12], 4);
-        } else {
-            memcpy(told.host, &in6.sin6_addr, 16);
-        }
         break;
     case AF_UNIX:
         memcpy(&un, address, sizeof(un));
@@ -67,6 +62,30 @@ static struct told tell(const struct sockaddr_storage *address)
         told.family = AF_UNSPEC;
     }
     return told;
+}
+
+/* As IPv4, where it is that or mapped. */
+static struct told unmap(const struct told *address)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    struct told ipv4 = *address;
+
+    if (address->family == AF_INET6 && memcmp(address->host, mapped, sizeof(mapped)) == 0) {
+        ipv4.family = AF_INET;
+        memcpy(ipv4.host, address->host + sizeof(mapped), 4);
+    }
+    return ipv4;
+}
+
+/* The ends of a dual-stack socket's connection over IPv4 are both mapped. */
+static void tell_pair(const struct proxy_header_facts *facts, struct told *source, struct told *destination)
+{
+    const struct told from = tell(facts->source), to = tell(facts->destination);
+    const struct told from4 = unmap(&from), to4 = unmap(&to);
+    const bool both = from4.family == AF_INET && to4.family == AF_INET;
+
+    *source = both ? from4 : from;
+    *destination = both ? to4 : to;
 }
 
 static size_t write_v1(const struct told *source, const struct told *destination, uint8_t *to)
@@ -190,9 +209,10 @@ static size_t finish_v2(uint8_t *header, uint8_t *end)
 size_t proxy_header_write(enum proxy_header_version version, const struct proxy_header_facts *facts,
                           uint8_t to[PROXY_HEADER_WRITE_MAX])
 {
-    const struct told source = tell(facts->source), destination = tell(facts->destination);
+    struct told source, destination;
     uint8_t *end;
 
+    tell_pair(facts, &source, &destination);
     if (version == PROXY_HEADER_V1)
         return write_v1(&source, &destination, to);
     memcpy(to, V2_SIGNATURE, sizeof(V2_SIGNATURE) - 1);

@@ -271,6 +271,21 @@ def test_told_of_tls(version, sluice, backend, certs):
     assert inner == {0x21: version.encode(), 0x23: cipher.encode()}, inner
 
 
+def test_told_whose_certificate_was_verified(sluice, backend, certs):
+    server = backend(header_then(echo))
+    daemon = sender(sluice, server.address, "v2", {"tls": "main"},
+                    tls={"main": certs.tls(client={"verify": "required", "ca": certs.ca})})
+    ctx = tls.context(certs)
+    ctx.load_cert_chain(certs.exact["cert"], certs.exact["key"])
+    secure = tls.TlsSocket(daemon.connect("app"), ctx)
+    secure.sendall(b"x")
+    assert secure.recv(1) == b"x"
+    secure.shutdown(socket.SHUT_WR)
+    value = server.result()[2][0x20]
+    secure.close()
+    assert value[:5] == b"\x07\0\0\0\0" and split_tlvs(value[5:])[0x22] == b"exact", value
+
+
 def test_told_of_what_is_passed_through(sluice, backend):
     server = backend(header_then(echo))
     hello = client_hello("a.example.org")

@@ -1,6 +1,7 @@
 """Routes: by SNI and ALPN of a ClientHello that is looked at and passed through, by what a handshake agreed on, and
 by address; and what is refused."""
 import json
+import os
 import random
 import socket
 import ssl
@@ -11,7 +12,7 @@ import pytest
 from support import records, streams, tls
 from support.backends import converser, echo
 from support.daemon import run_cli
-from support.env import seconds, wait_for
+from support.env import KTLS, SLOW, seconds, wait_for
 from support.hello import client_hello, in_records, padded_hello, record
 from support.payload import Payload, digest_of
 
@@ -241,6 +242,32 @@ def test_real_clients_passed_through(sluice, backend, certs, big_root):
     for entry in daemon.wait_records(2):
         assert entry["sni"] == "localhost" and entry["directions"]["to_server"]["user_bytes"] == 0, entry
         assert entry["directions"]["to_client"]["user_bytes"] == 0, entry
+
+
+@pytest.mark.skipif(KTLS or SLOW, reason="a browser is slow enough, and what it sends is the same everywhere")
+def test_a_browser_passed_through(sluice, certs, tmp_path):
+    """Chromium's hello: post-quantum, with GREASE, in an order of its own each time."""
+    root = tmp_path / "site"
+    root.mkdir()
+    (root / "index.html").write_text("<p id=x>served to a browser</p>")
+    inner = sluice(listeners={"web": {"address": "127.0.0.1:0", "tls": "main", "files": "media"}},
+                   tls={"main": certs.tls(certs.wildcard)}, files={"media": {"root": root}})
+    daemon = routed(sluice, [{"sni": ["a.example.test"], "proxy": "app"}], {"app": inner.addresses["web"]},
+                    {"relay": "splice"})
+    port = daemon.port("front")
+    quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
+             "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-dev-shm-usage",
+             "--disable-domain-reliability", "--no-default-browser-check", "--no-proxy-server"]
+    done = subprocess.run(["chromium", *quiet, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+                           "--ignore-certificate-errors",
+                           f"--host-resolver-rules=MAP a.example.test 127.0.0.1:{port}, MAP * ~NOTFOUND",
+                           "https://a.example.test/"], capture_output=True, timeout=90, check=False,
+                          env={**os.environ, "HOME": str(tmp_path)})
+    assert b"served to a browser" in done.stdout, done
+    served = [e for e in daemon.records() if e["directions"]["to_client"]["bytes"] > 1000]
+    assert served and all(e["sni"] == "a.example.test" for e in served), daemon.records()
+    assert all(e["directions"]["to_server"]["user_bytes"] == 0 for e in served), served
+    assert max(e["directions"]["to_server"]["bytes"] for e in served) > 1000, served
 
 
 def test_after_a_handshake(sluice, backend, certs, big_root):

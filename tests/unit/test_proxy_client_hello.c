@@ -269,6 +269,7 @@ static void test_not_tls(void **state)
         CASE("a byte", "x"),
         CASE("an alert", "\x15\x03\x01\0\x02\x02\x28"),
         CASE("SSL 2", "\x80\x2e\x01\x03\x01"),
+        CASE("a record too long, and no hello", "\x16\x03\xff\xff\xff\xff"),
         CASE("a ServerHello", "\x16\x03\x03\0\x30\x02\0\0\x2c"),
     };
     struct client_hello hello;

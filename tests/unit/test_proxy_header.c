@@ -202,6 +202,8 @@ static void test_written_and_read_back(void **state)
          "PROXY TCP6 2001:db8::1 ::1 5 443\r\n"},
         {ipv6("::ffff:192.0.2.1", 5), ipv6("::ffff:192.0.2.2", 443), "192.0.2.1:5", "192.0.2.2:443",
          "PROXY TCP4 192.0.2.1 192.0.2.2 5 443\r\n"},
+        {ipv6("::ffff:192.0.2.1", 5), ipv6("::1", 443), "192.0.2.1:5", "[::1]:443",
+         "PROXY TCP6 ::ffff:192.0.2.1 ::1 5 443\r\n"},
         {local(""), local("/run/x"), "unix:", "unix:/run/x", "PROXY UNKNOWN\r\n"},
         {ipv4("192.0.2.1", 5), ipv6("::1", 443), NULL, NULL, "PROXY UNKNOWN\r\n"},
     };
