@@ -224,67 +224,6 @@ void conn_linger(struct conn *conn, const struct conn_outcome *outcome)
     linger_ended(conn);
 }
 
-/* --- HTTP --- */
-
-static void on_http_response(void *arg, const struct report *report)
-{
-    struct conn *conn = arg;
-
-    log_post(worker_log(conn->worker), report);
-}
-
-static void on_http_end(void *arg, enum http_end end)
-{
-    struct conn *conn = arg;
-
-    (void)end; /* each response has told its own outcome */
-    assert(conn->state == CONN_HTTP);
-    http_conn_free(conn->http);
-    conn->http = NULL;
-    endpoint_close(&conn->client);
-    conn_release(conn);
-}
-
-static void start_http(struct conn *conn)
-{
-    const bool paced = conn_make_paces(conn) == 0;
-    struct http_conn_options options = {
-        .loop = worker_loop(conn->worker),
-        .client = &conn->client,
-        .handler = conn->target->handler,
-        .open_files = worker_open_files(conn->worker),
-        .disk = worker_disk(conn->worker),
-        .policy = conn->listener->policy,
-        .counters = {&conn->stats->directions[0], &conn->stats->directions[1]},
-        .header_ms = conn->listener->timeouts.header_ms,
-        .pace = conn_pace(conn, SESSION_TO_CLIENT),
-        .idle_ms = conn->listener->timeouts.idle_ms,
-        .linger_ms = conn->listener->timeouts.linger_ms,
-        /* Looking at the admin pages is not traffic. */
-        .on_response = conn->listener->is_admin ? NULL : on_http_response,
-        .on_end = on_http_end,
-        .arg = conn,
-    };
-
-    for (int d = 0; d < 2; d++)
-        relay_counter_add(&conn->stats->directions[d].head_bytes,
-                          conn_head_bytes(conn, (enum session_direction)d));
-    conn->http_template = malloc(sizeof(*conn->http_template));
-    if (conn->http_template != NULL && paced) {
-        conn_fill_report(conn, conn->http_template);
-        options.report = conn->http_template;
-        conn->http = http_conn_start(&options);
-    }
-    if (conn->http == NULL) {
-        conn_abort(conn, &(struct conn_outcome){OUTCOME_RESET, CLOSED_BY_SLUICE, "out of memory"});
-        return;
-    }
-    conn->state = CONN_HTTP;
-    conn_schedule(conn);
-    if (conn->drain_deadline_ms != 0)
-        http_conn_drain(conn->http);
-}
-
 /* --- TLS --- */
 
 static void on_handshake_done(struct conn *conn)
@@ -361,7 +300,7 @@ void conn_begin(struct conn *conn)
         return;
     case TARGET_FILES:
     case TARGET_ADMIN:
-        start_http(conn);
+        conn_start_http(conn);
         return;
     case TARGET_DENY:
         conn_abort(conn, &(struct conn_outcome){OUTCOME_REFUSED, CLOSED_BY_SLUICE, "deny"});
@@ -470,21 +409,6 @@ void conn_drain(struct conn *conn)
         http_conn_drain(conn->http);
 }
 
-/* The response under way, if there is one, is told as `stopped`. */
-static void stop_http(struct conn *conn)
-{
-    struct report report;
-
-    if (!conn->listener->is_admin && http_conn_report(conn->http, &report)) {
-        conn_fill_outcome(&report, &(struct conn_outcome){OUTCOME_STOPPED, CLOSED_BY_SLUICE, ""});
-        log_post(worker_log(conn->worker), &report);
-    }
-    http_conn_free(conn->http);
-    conn->http = NULL;
-    endpoint_reset(&conn->client);
-    conn_release(conn);
-}
-
 void conn_stop(struct conn *conn)
 {
     const struct conn_outcome stopped = {OUTCOME_STOPPED, CLOSED_BY_SLUICE, ""};
@@ -493,7 +417,7 @@ void conn_stop(struct conn *conn)
     case CONN_ENDED:
         return;
     case CONN_HTTP:
-        stop_http(conn);
+        conn_stop_http(conn);
         return;
     case CONN_LINGERING:
         if (conn->linger != NULL)

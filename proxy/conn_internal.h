@@ -1,5 +1,5 @@
-/* What conn.c, conn_front.c, conn_proxy.c, conn_greeting.c and conn_report.c share: the connection itself.
- * Nobody else includes this. */
+/* What conn.c, conn_front.c, conn_http.c, conn_proxy.c, conn_greeting.c and conn_report.c share: the
+ * connection itself. Nobody else includes this. */
 #pragma once
 
 #include <netinet/in.h>
@@ -161,6 +161,10 @@ void conn_route(struct conn *conn);       /* admitted; the handshake, if any, is
  */
 void conn_greet(struct conn *conn);
 void conn_start_session(struct conn *conn);
+
+/* conn_http.c: CONN_HTTP. */
+void conn_start_http(struct conn *conn);
+void conn_stop_http(struct conn *conn); /* the response under way, if there is one, is told as `stopped` */
 
 /* conn_proxy.c: from CONN_DIALING on. */
 void conn_start_dial(struct conn *conn);
