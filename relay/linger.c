@@ -123,6 +123,14 @@ static bool queue_empty(struct relay_linger *linger)
     return queued == 0 && (!linger->ktls || now - linger->empty_since >= SETTLE_MS);
 }
 
+/* A peer that had ended in good order and closed its socket, payload taken, resets when our close_notify
+ * comes after that: nothing was lost, if just that is what TCP has no acknowledgement of. */
+static bool only_notice_refused(struct relay_linger *linger)
+{
+    size_t notice = linger->ktls && linger->saw_fin ? tls_conn_close_notify_size(linger->ep.tls) : 0;
+    return notice != 0 && (size_t)endpoint_unsent(&linger->ep) == notice;
+}
+
 static void deliver(struct relay_linger *linger)
 {
     if (!queue_empty(linger)) {
@@ -168,7 +176,7 @@ static void advance(struct relay_linger *linger)
     enum io_status input = linger->saw_fin ? IO_EOF : drop_input(linger);
     /* Behind a FIN nothing is read any more that could tell of a reset. */
     if (input == IO_BROKEN || (linger->saw_fin && endpoint_check(ep) != 0)) {
-        finish(linger, linger->delivered);
+        finish(linger, linger->delivered || only_notice_refused(linger));
         return;
     }
     linger->saw_fin = input == IO_EOF;

@@ -85,6 +85,10 @@ enum tls_status tls_conn_write(struct tls_conn *tls, const void *data, size_t si
  * calls shutdown() at once, so that both can leave in one segment. */
 enum tls_status tls_conn_close_notify(struct tls_conn *tls, bool fin_follows);
 
+/* Bytes on the wire of the close_notify that was given to the kernel to encrypt, the last of what is sent.
+ * 0: none was, or its size isn't known. */
+size_t tls_conn_close_notify_size(const struct tls_conn *tls);
+
 /* OpenSSL holds what was read from the socket, decrypted or not: no edge will tell of it. */
 bool tls_conn_holds(const struct tls_conn *tls);
 

@@ -72,6 +72,15 @@ enum tls_status tls_kernel_close_notify(struct tls_conn *tls)
     return errno == EAGAIN ? TLS_WANT_WRITE : tls_conn_broken(tls, errno, strerror(errno));
 }
 
+/* Header, alert and tag; in TLS 1.3 the type of the record, in TLS 1.2 what AES-GCM tells of its nonce. */
+size_t tls_conn_close_notify_size(const struct tls_conn *tls)
+{
+    if (!tls->ktls_tx || !tls->notified || strstr(tls->cipher, "_CCM") != NULL)
+        return 0;
+    bool nonce = strstr(tls->cipher, "_GCM_") != NULL;
+    return 5 + 2 + 16 + (tls->control.tls13 ? 1 : nonce ? 8 : 0);
+}
+
 /* TLS 1.2: as OpenSSL does under SSL_OP_NO_RENEGOTIATION, goes on. What can't be sent now isn't sent: the
  * peer may wait, and that is its affair. */
 static void refuse_renegotiation(const struct tls_conn *tls)

@@ -269,6 +269,54 @@ static void a_peer_that_resets(void **state)
     }
 }
 
+/* Says that it ends, and closes its socket, before our close_notify is on its way. */
+static void end_client(struct linger_rig *lr)
+{
+    rig_run_until(&lr->rig, (client_read(lr, SIZE_MAX), received(lr) == TINY));
+    if (lr->tls)
+        assert_int_equal(SSL_shutdown(lr->client.ssl), 0);
+    close(lr->reader.fd);
+    lr->reader.fd = -1;
+}
+
+/* A peer that has everything and is gone resets at our close_notify: that is no loss. */
+static void a_peer_that_went_first(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i <= TLS_VARIANTS; i++) {
+        struct linger_rig lr;
+        open_linger(&lr, variant(i), 0);
+        fill(&lr, TINY);
+        end_client(&lr);
+        start(&lr, NEVER_MS);
+        rig_run_until(&lr.rig, lr.ended != 0);
+        assert_true(lr.delivered);
+        close_linger(&lr);
+    }
+}
+
+/* Payload that comes after the peer has gone is one, be it a single byte. */
+static void a_peer_that_went_too_early(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i <= TLS_VARIANTS; i++) {
+        struct linger_rig lr;
+        size_t n;
+        open_linger(&lr, variant(i), 0);
+        if (!lr.tls || !tls_conn_ktls_tx(lr.ep.tls)) { /* there the kernel delivers, and doesn't tell */
+            close_linger(&lr);
+            continue;
+        }
+        fill(&lr, TINY);
+        end_client(&lr);
+        assert_int_equal(endpoint_write(&lr.ep, "x", 1, false, &n), IO_OK);
+        start(&lr, NEVER_MS);
+        rig_run_until(&lr.rig, lr.ended != 0);
+        assert_false(lr.delivered);
+        close_linger(&lr);
+    }
+}
+
 static void cancelled(void **state)
 {
     (void)state;
@@ -306,10 +354,11 @@ static void nothing_to_close(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everything_arrives),        cmocka_unit_test(deadline_resets),
-        cmocka_unit_test(unread_input_does_no_harm), cmocka_unit_test(a_peer_that_talks_for_ever),
-        cmocka_unit_test(a_peer_that_resets),        cmocka_unit_test(cancelled),
-        cmocka_unit_test(nothing_to_close),
+        cmocka_unit_test(everything_arrives),         cmocka_unit_test(deadline_resets),
+        cmocka_unit_test(unread_input_does_no_harm),  cmocka_unit_test(a_peer_that_talks_for_ever),
+        cmocka_unit_test(a_peer_that_resets),         cmocka_unit_test(cancelled),
+        cmocka_unit_test(nothing_to_close),           cmocka_unit_test(a_peer_that_went_first),
+        cmocka_unit_test(a_peer_that_went_too_early),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
