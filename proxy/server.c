@@ -15,6 +15,7 @@
 #include "certs/tickets.h"
 #include "proxy/disk.h"
 #include "proxy/errlog.h"
+#include "proxy/filters/capture.h"
 #include "proxy/health/checker.h"
 #include "proxy/mailbox.h"
 #include "proxy/names/resolver.h"
@@ -294,6 +295,7 @@ void server_free(struct server *server)
         generation_retire(server->generation);
     resolver_free(server->resolver); /* before what its last words would reach */
     generation_unref(server->generation);
+    capture_flush_all();
     listen_set_free(server->listening);
     log_free(server->log);
     disk_free(server->disk);

@@ -19,6 +19,11 @@
 
 static _Atomic uint64_t dropped_by_all;
 
+/* Captures let go of whose threads are not at their end yet. */
+static pthread_mutex_t ending_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t ending_less = PTHREAD_COND_INITIALIZER;
+static unsigned ending;
+
 struct capture {
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -56,6 +61,34 @@ static int write_all(int fd, const uint8_t *data, size_t size)
     return 0;
 }
 
+static void write_counts(struct capture *capture)
+{
+    uint8_t block[PCAPNG_START_MAX];
+
+    (void)write_all(capture->fd, block, pcapng_drops(block, now_us(), capture->received, capture->dropped));
+}
+
+static void release(struct capture *capture)
+{
+    pthread_cond_destroy(&capture->wakeup);
+    pthread_mutex_destroy(&capture->mutex);
+    free(capture->writing);
+    free(capture->filling);
+    free(capture->path);
+    free(capture);
+}
+
+static void finish(struct capture *capture)
+{
+    write_counts(capture);
+    close(capture->fd);
+    release(capture);
+    pthread_mutex_lock(&ending_mutex);
+    ending--;
+    pthread_cond_broadcast(&ending_less);
+    pthread_mutex_unlock(&ending_mutex);
+}
+
 static void *capture_main(void *arg)
 {
     struct capture *capture = arg;
@@ -83,6 +116,7 @@ static void *capture_main(void *arg)
                    strerror(error));
         complained = complained || error != 0;
     } while (!stopping);
+    finish(capture);
     return NULL;
 }
 
@@ -113,39 +147,34 @@ struct capture *capture_new(int fd, const char *path, uint64_t max_size)
     pthread_cond_init(&capture->wakeup, NULL);
     if (capture->path != NULL && capture->filling != NULL && capture->writing != NULL && start(capture))
         return capture;
-    pthread_cond_destroy(&capture->wakeup);
-    pthread_mutex_destroy(&capture->mutex);
-    free(capture->writing);
-    free(capture->filling);
-    free(capture->path);
-    free(capture);
+    release(capture);
     return NULL;
-}
-
-static void write_counts(struct capture *capture)
-{
-    uint8_t block[PCAPNG_START_MAX];
-
-    (void)write_all(capture->fd, block, pcapng_drops(block, now_us(), capture->received, capture->dropped));
 }
 
 void capture_free(struct capture *capture)
 {
     if (capture == NULL)
         return;
+    pthread_mutex_lock(&ending_mutex);
+    ending++;
+    pthread_mutex_unlock(&ending_mutex);
+    pthread_detach(capture->thread);
     pthread_mutex_lock(&capture->mutex);
     capture->stopping = true;
     pthread_cond_signal(&capture->wakeup);
     pthread_mutex_unlock(&capture->mutex);
-    pthread_join(capture->thread, NULL);
-    write_counts(capture);
-    close(capture->fd);
-    pthread_cond_destroy(&capture->wakeup);
-    pthread_mutex_destroy(&capture->mutex);
-    free(capture->writing);
-    free(capture->filling);
-    free(capture->path);
-    free(capture);
+}
+
+void capture_flush_all(void)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CAPTURE_FLUSH_MS / 1000;
+    pthread_mutex_lock(&ending_mutex);
+    while (ending != 0 && pthread_cond_timedwait(&ending_less, &ending_mutex, &until) == 0)
+        continue;
+    pthread_mutex_unlock(&ending_mutex);
 }
 
 bool capture_add(struct capture *capture, const struct pcapng_packet *packet)

@@ -13,8 +13,12 @@ struct capture;
 /* Takes fd, open for appending, on success; writes a section header. `path` is copied, for complaints.
  * max_size: of the file; from then on nothing is added. NULL and errno: fd is still the caller's. */
 struct capture *capture_new(int fd, const char *path, uint64_t max_size);
-/* Writes what waits, the counts, and closes. NULL: nothing. */
+/* Its thread writes what waits, the counts, and closes: whoever lets go of the last reference may be a
+ * worker, and doesn't wait. NULL: nothing. */
 void capture_free(struct capture *capture);
+/* Before the process ends: waits for those that are still being written, CAPTURE_FLUSH_MS at most. */
+void capture_flush_all(void);
+#define CAPTURE_FLUSH_MS 2000
 
 /* Any thread; never blocks on the disk. false: the file is full for good. Dropping one isn't told. */
 bool capture_add(struct capture *capture, const struct pcapng_packet *packet);

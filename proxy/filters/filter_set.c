@@ -40,6 +40,9 @@ static const enum conf_filter_direction direction_of[2] = {
     [SESSION_TO_CLIENT] = CONF_FILTER_TO_CLIENT,
 };
 
+/* From here on a filter is fed as little as can be; at most 1025 times this is the product. */
+#define GROWTH_MUCH ((size_t)1 << 20)
+
 /* --- The set --- */
 
 static struct patterns *build_patterns(const struct conf_filter *conf)
@@ -245,7 +248,7 @@ static bool build_chain(struct filtering *filtering, enum session_direction dire
         filters[count] = new_filter(filtering, direction, i);
         good = filters[count] != NULL;
         count += good;
-        if (set->filters[i].rule != NULL)
+        if (set->filters[i].rule != NULL && growth < GROWTH_MUCH)
             growth *= substitute_rule_growth(set->filters[i].rule);
     }
     filter_chain_init(&filtering->chains[direction], filters, count, growth);
