@@ -120,4 +120,7 @@ def test_every_request_gets_a_server(guard, trouble, network, sluice, big_root, 
     assert trouble is not take_away or not failed, failed[:3]
     assert len(records) > 100
     assert len(failed) <= 8 * (6 if trouble is flap else 1), "more than were under way"
-    assert result["failed"] <= len(failed), result["failures"]
+    # A killed server whose kernel owes nothing says goodbye in order, after part of an answer as well: what it relays
+    # nobody but the client can know to be short.
+    assert result["failed"] - result["failures"].get("short", 0) <= len(failed), result["failures"]
+    assert result["failed"] <= 8 * (6 if trouble is flap else 1), result["failures"]

@@ -447,7 +447,7 @@ static void answers_of_a_read(void **state)
     for (size_t i = 0; i < 2; i++) {
         struct pair asks, other;
         struct craft craft;
-        uint8_t records[200], buffer[100];
+        uint8_t records[200], buffer[100] = {0};
         size_t n;
         open_tls(&asks, &tls_variants[i], 0);
         open_tls(&other, &tls_variants[i], 0);
