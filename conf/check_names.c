@@ -38,11 +38,19 @@ static void check_resolve(const struct conf_resolve *resolve, const char *path,
             free(key);
         }
     }
-    if (resolve->interval_min_ms > resolve->interval_max_ms) {
-        char *key = memory_format("%s.interval_min", path);
-        conf_problem_add(problems, resolve->interval_min_place, key,
-                         "longer than interval_max, which is %u ms: make it shorter, or that one longer",
-                         (unsigned)resolve->interval_max_ms);
+    /* 0: it could not be read, and that was reported. One of the two is given, or the defaults would hold. */
+    if (resolve->interval_max_ms != 0 && resolve->interval_min_ms > resolve->interval_max_ms) {
+        bool min_given = resolve->interval_min_place.line != 0;
+        char *key = memory_format("%s.%s", path, min_given ? "interval_min" : "interval_max");
+        if (min_given) {
+            conf_problem_add(problems, resolve->interval_min_place, key,
+                             "longer than interval_max, which is %u ms: make it shorter, or that one longer",
+                             (unsigned)resolve->interval_max_ms);
+        } else {
+            conf_problem_add(problems, resolve->interval_max_place, key,
+                             "shorter than interval_min, which is %u ms: make it longer, or that one shorter",
+                             (unsigned)resolve->interval_min_ms);
+        }
         free(key);
     }
 }

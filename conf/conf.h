@@ -132,7 +132,7 @@ enum conf_family { CONF_FAMILY_ANY, CONF_FAMILY_IPV4, CONF_FAMILY_IPV6 };
 struct conf_resolve {
     char **servers; /* each "127.0.0.1", "127.0.0.1:53", "[::1]" or "[::1]:53"; none: /etc/resolv.conf's */
     size_t server_count;
-    struct conf_place servers_place, interval_min_place;
+    struct conf_place servers_place, interval_min_place, interval_max_place;
     uint32_t timeout_ms, interval_min_ms, interval_max_ms, hold_ms;
     enum conf_family family;
 };

@@ -49,6 +49,7 @@ static const struct schema_key resolve_keys[] = {
         .min = 100,
         .max = 24 * HOUR_MS,
         .offset = offsetof(struct conf_resolve, interval_max_ms),
+        .place_offset = offsetof(struct conf_resolve, interval_max_place),
     },
     {
         .name = "hold",

@@ -164,6 +164,11 @@ static void test_problems(void **state)
          "test.conf:3: backends.app.resolve.interval_min: longer than interval_max, which is 60000 ms: make "
          "it "
          "shorter, or that one longer\n"},
+        {"resolve = {\ninterval_max = \"200ms\"; };\n" FIXTURE_BASE,
+         "test.conf:2: resolve.interval_max: shorter than interval_min, which is 1000 ms: make it longer, or "
+         "that one shorter\n"},
+        {"resolve = {\ninterval_max = \"x\"; };\n" FIXTURE_BASE,
+         "test.conf:2: resolve.interval_max: \"x\" does not begin with a whole number, such as \"30s\"\n"},
         {"resolve = { timeout = \"2h\"; familiy = \"ipv4\"; };\n" FIXTURE_BASE,
          "test.conf:1: resolve.familiy: unknown key: did you mean `family`?\n"
          "test.conf:1: resolve.timeout: 2h is out of range: choose a duration in quotes from 10ms to 1m\n"},
