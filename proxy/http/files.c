@@ -12,6 +12,7 @@
 #include "proxy/http/mime.h"
 #include "proxy/http/open_files.h"
 #include "proxy/http/request.h"
+#include "proxy/http/respond_file.h"
 
 struct http_files {
     uint64_t id; /* for open_files; root_fd may stand for another directory after a reload */

@@ -1,6 +1,6 @@
 /* Answers requests with the files beneath one directory: index files, trailing-slash redirects, and nothing
  * outside the root, wherever a symbolic link points.
- * Refuses to know HTTP's fields (http_exchange.c works out ranges, conditions and validators) and how bytes
+ * Refuses to know HTTP's fields (respond_file.c works out ranges, conditions and validators) and how bytes
  * are sent. */
 #pragma once
 

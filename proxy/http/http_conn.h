@@ -26,22 +26,8 @@ struct http_handler {
 };
 
 struct disk_port;
-struct open_file;
 struct open_files;
 
-struct http_file {
-    int fd;                 /* taken, unless open has it */
-    struct open_file *open; /* NULL, or a reference, taken */
-    uint64_t size;          /* of the whole file */
-    int64_t mtime;          /* seconds */
-    uint64_t inode, mtime_ns;
-    bool is_regular;
-    bool in_memory;           /* its file system has no disk: never waited for */
-    const char *content_type; /* static, charset included */
-};
-
-/* A file: conditionals, ranges, validators and HEAD are worked out here. */
-void http_respond_file(struct http_exchange *exchange, const struct http_file *file);
 /* A body made in memory (copied). status 200 for pages, errors otherwise; extra_headers: whole lines, each
  * ending in CRLF, or NULL. */
 void http_respond_memory(struct http_exchange *exchange, int status, const char *content_type,

@@ -1,21 +1,14 @@
-/* Makes the answer of one exchange: status, fields, conditions, range, and which bytes are its body.
- * Refuses to send (http_conn.c), and to know what the request's path means (the handler). */
+/* The life of one exchange, how its head begins and ends, and answers made in memory.
+ * Refuses to send (http_conn.c), to answer with files (respond_file.c), and to know what the request's path
+ * means (the handler). */
 #include "proxy/http/http_exchange.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "proxy/http/conditional.h"
-#include "proxy/http/date.h"
 #include "proxy/http/open_files.h"
-#include "proxy/http/range.h"
-
-#define ETAG_SIZE 56 /* three 64-bit numbers in hexadecimal, hyphens, quotes and the terminator */
 
 struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loop,
                                         const struct report *template, bool is_first)
@@ -111,16 +104,14 @@ void http_exchange_note_sent(struct http_exchange *exchange)
         open_file_note_cached(exchange->open);
 }
 
-static void begin(struct http_exchange *exchange, int status)
+void http_exchange_begin(struct http_exchange *exchange, int status)
 {
     assert(!exchange->answered);
     exchange->report.status = status;
     http_head_begin(&exchange->head, status);
 }
 
-/* Ends the head and hands the answer over. A body of no bytes is an empty memory, whatever it came from: it
- * has no mode that a policy could forbid. */
-static void end(struct http_exchange *exchange)
+void http_exchange_end(struct http_exchange *exchange)
 {
     struct http_head *head = &exchange->head;
     if (exchange->close)
@@ -136,7 +127,7 @@ static void end(struct http_exchange *exchange)
     http_conn_answered(exchange->conn);
 }
 
-static bool wants_body(const struct http_exchange *exchange)
+bool http_exchange_wants_body(const struct http_exchange *exchange)
 {
     return exchange->request.method != HTTP_METHOD_HEAD;
 }
@@ -144,10 +135,10 @@ static bool wants_body(const struct http_exchange *exchange)
 void http_respond_memory(struct http_exchange *exchange, int status, const char *content_type,
                          const char *extra_headers, const void *body, size_t size)
 {
-    begin(exchange, status);
+    http_exchange_begin(exchange, status);
     http_head_add(&exchange->head, "Content-Type: %s\r\nContent-Length: %zu\r\n%s", content_type, size,
                   extra_headers ? extra_headers : "");
-    if (size > 0 && wants_body(exchange)) {
+    if (size > 0 && http_exchange_wants_body(exchange)) {
         exchange->memory = malloc(size);
         if (exchange->memory) {
             memcpy(exchange->memory, body, size);
@@ -156,7 +147,7 @@ void http_respond_memory(struct http_exchange *exchange, int status, const char 
             exchange->failed = true;
         }
     }
-    end(exchange);
+    http_exchange_end(exchange);
 }
 
 void http_respond_status(struct http_exchange *exchange, int status, const char *extra_headers)
@@ -164,121 +155,4 @@ void http_respond_status(struct http_exchange *exchange, int status, const char 
     char page[HTTP_PAGE_MAX];
     size_t size = http_status_page(status, page);
     http_respond_memory(exchange, status, HTTP_PAGE_TYPE, extra_headers, page, size);
-}
-
-/* Strong: any change of the file that the file system's clock can tell changes it, as does its replacement.
- */
-static void make_etag(const struct http_file *file, char etag[ETAG_SIZE])
-{
-    const uint64_t parts[] = {file->mtime_ns, file->size, file->inode};
-    char *at = etag;
-    for (size_t i = 0; i < 3; i++) {
-        *at++ = i == 0 ? '"' : '-';
-        int shift = 60;
-        while (shift > 0 && parts[i] >> shift == 0)
-            shift -= 4;
-        for (; shift >= 0; shift -= 4)
-            *at++ = "0123456789abcdef"[parts[i] >> shift & 15];
-    }
-    *at++ = '"';
-    *at = '\0';
-}
-
-static void add_validators(struct http_exchange *exchange, const struct http_validators *validators)
-{
-    char date[HTTP_DATE_SIZE];
-    /* RFC 9110 8.8.2.1: never later than Date. */
-    http_date_format(validators->mtime < validators->now ? validators->mtime : validators->now, date);
-    http_head_add_text(&exchange->head, "Last-Modified: ");
-    http_head_add_text(&exchange->head, date);
-    http_head_add_text(&exchange->head, "\r\nETag: ");
-    http_head_add_text(&exchange->head, validators->etag);
-    http_head_add_text(&exchange->head, "\r\n");
-}
-
-static void drop_file(const struct http_file *file)
-{
-    if (file->open)
-        open_file_unref(file->open);
-    else
-        close(file->fd);
-}
-
-static void take_file(struct http_exchange *exchange, const struct http_file *file, uint64_t first,
-                      uint64_t last)
-{
-    endpoint_open_file(&exchange->body, exchange->loop, file->fd, first, last, file->is_regular);
-    exchange->body.borrowed = file->open != NULL;
-    exchange->open = file->open;
-    if (!exchange->disk || file->in_memory || (file->open && open_file_is_cached(file->open)))
-        return;
-    http_fill_init(&exchange->fill, exchange->disk, file->fd, http_conn_filled, exchange->conn);
-    exchange->body.fill = http_fill_ready;
-    exchange->body.fill_arg = &exchange->fill;
-}
-
-/* 200 or 206 with bytes [first, last) of the file. */
-static void respond_bytes(struct http_exchange *exchange, const struct http_file *file,
-                          const struct http_validators *validators, int status, uint64_t first, uint64_t last)
-{
-    begin(exchange, status);
-    http_head_add_text(&exchange->head, "Content-Type: ");
-    http_head_add_text(&exchange->head, file->content_type);
-    http_head_add_text(&exchange->head, "\r\nContent-Length: ");
-    http_head_add_number(&exchange->head, last - first);
-    http_head_add_text(&exchange->head, "\r\nAccept-Ranges: bytes\r\n");
-    if (status == 206) {
-        http_head_add(&exchange->head, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n", first,
-                      last - 1, file->size);
-    }
-    add_validators(exchange, validators);
-    if (wants_body(exchange) && last > first)
-        take_file(exchange, file, first, last);
-    else
-        drop_file(file);
-    end(exchange);
-}
-
-static void respond_whole_or_part(struct http_exchange *exchange, const struct http_file *file,
-                                  const struct http_validators *validators)
-{
-    struct http_slice range;
-    uint64_t first = 0, last = file->size;
-    enum http_range kind = HTTP_RANGE_WHOLE;
-    /* RFC 9110 14.2: Range means something for GET only, and only once. */
-    if (exchange->request.method == HTTP_METHOD_GET &&
-        http_request_field(&exchange->request, "Range", &range) &&
-        http_condition_range(&exchange->request, validators))
-        kind = http_range_parse(range, file->size, &first, &last);
-    if (kind == HTTP_RANGE_UNSATISFIABLE) {
-        char line[64];
-        snprintf(line, sizeof(line), "Content-Range: bytes */%" PRIu64 "\r\n", file->size);
-        drop_file(file);
-        http_respond_status(exchange, 416, line);
-        return;
-    }
-    respond_bytes(exchange, file, validators, kind == HTTP_RANGE_PART ? 206 : 200, first, last);
-}
-
-void http_respond_file(struct http_exchange *exchange, const struct http_file *file)
-{
-    char etag[ETAG_SIZE];
-    make_etag(file, etag);
-    const struct http_validators validators = {
-        .etag = etag, .mtime = file->mtime, .now = http_date_now(NULL)};
-    switch (http_condition_check(&exchange->request, &validators)) {
-    case HTTP_CONDITION_PROCEED:
-        respond_whole_or_part(exchange, file, &validators);
-        return;
-    case HTTP_CONDITION_FAILED:
-        drop_file(file);
-        http_respond_status(exchange, 412, NULL);
-        return;
-    case HTTP_CONDITION_NOT_MODIFIED:
-        drop_file(file);
-        begin(exchange, 304);
-        add_validators(exchange, &validators);
-        end(exchange);
-        return;
-    }
 }

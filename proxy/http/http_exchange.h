@@ -1,5 +1,6 @@
-/* One request and its answer, as http_conn.c and http_exchange.c share it. Private to the two: handlers see
- * http_conn.h. Refuses to know sockets: the answer is a head and a body endpoint for a flow to send. */
+/* One request and its answer, as http_conn.c, http_exchange.c and the respond_*.c share it. Private to them:
+ * handlers see http_conn.h and respond_file.h. Refuses to know sockets: the answer is a head and a body
+ * endpoint for a flow to send. */
 #pragma once
 
 #include <stdbool.h>
@@ -51,6 +52,13 @@ void http_exchange_free(struct http_exchange *exchange);
 void http_exchange_describe(struct http_exchange *exchange);
 /* Brings what changes while it goes on up to date in report, a copy of exchange->report or that itself. */
 void http_exchange_update(const struct http_exchange *exchange, struct report *report);
+
+/* For what answers: status line and the fields of every head, to be followed by http_head_add() on ->head. */
+void http_exchange_begin(struct http_exchange *exchange, int status);
+/* Ends the head and hands the answer over. A body of no bytes is an empty memory, whatever it came from: it
+ * has no mode that a policy could forbid. */
+void http_exchange_end(struct http_exchange *exchange);
+bool http_exchange_wants_body(const struct http_exchange *exchange); /* false: HEAD */
 
 /* Its answer went out to the last byte. */
 void http_exchange_note_sent(struct http_exchange *exchange);

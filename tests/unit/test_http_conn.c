@@ -6,6 +6,7 @@
 
 #include "proxy/http/http_conn_state.h"
 #include "proxy/http/request.h"
+#include "proxy/http/respond_file.h"
 
 #define HOST "Host: localhost\r\n"
 #define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"

@@ -1,0 +1,132 @@
+/* Answers an exchange with a file: validators, conditions, range, and which bytes are the body.
+ * Refuses to send (http_conn.c), and to know how the file was found (the handler). */
+#include "proxy/http/respond_file.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "proxy/http/conditional.h"
+#include "proxy/http/date.h"
+#include "proxy/http/http_exchange.h"
+#include "proxy/http/open_files.h"
+#include "proxy/http/range.h"
+
+#define ETAG_SIZE 56 /* three 64-bit numbers in hexadecimal, hyphens, quotes and the terminator */
+
+/* Strong: any change of the file that the file system's clock can tell changes it, as does its replacement.
+ */
+static void make_etag(const struct http_file *file, char etag[ETAG_SIZE])
+{
+    const uint64_t parts[] = {file->mtime_ns, file->size, file->inode};
+    char *at = etag;
+    for (size_t i = 0; i < 3; i++) {
+        *at++ = i == 0 ? '"' : '-';
+        int shift = 60;
+        while (shift > 0 && parts[i] >> shift == 0)
+            shift -= 4;
+        for (; shift >= 0; shift -= 4)
+            *at++ = "0123456789abcdef"[parts[i] >> shift & 15];
+    }
+    *at++ = '"';
+    *at = '\0';
+}
+
+static void add_validators(struct http_exchange *exchange, const struct http_validators *validators)
+{
+    char date[HTTP_DATE_SIZE];
+    /* RFC 9110 8.8.2.1: never later than Date. */
+    http_date_format(validators->mtime < validators->now ? validators->mtime : validators->now, date);
+    http_head_add_text(&exchange->head, "Last-Modified: ");
+    http_head_add_text(&exchange->head, date);
+    http_head_add_text(&exchange->head, "\r\nETag: ");
+    http_head_add_text(&exchange->head, validators->etag);
+    http_head_add_text(&exchange->head, "\r\n");
+}
+
+static void drop_file(const struct http_file *file)
+{
+    if (file->open)
+        open_file_unref(file->open);
+    else
+        close(file->fd);
+}
+
+static void take_file(struct http_exchange *exchange, const struct http_file *file, uint64_t first,
+                      uint64_t last)
+{
+    endpoint_open_file(&exchange->body, exchange->loop, file->fd, first, last, file->is_regular);
+    exchange->body.borrowed = file->open != NULL;
+    exchange->open = file->open;
+    if (!exchange->disk || file->in_memory || (file->open && open_file_is_cached(file->open)))
+        return;
+    http_fill_init(&exchange->fill, exchange->disk, file->fd, http_conn_filled, exchange->conn);
+    exchange->body.fill = http_fill_ready;
+    exchange->body.fill_arg = &exchange->fill;
+}
+
+/* 200 or 206 with bytes [first, last) of the file. */
+static void respond_bytes(struct http_exchange *exchange, const struct http_file *file,
+                          const struct http_validators *validators, int status, uint64_t first, uint64_t last)
+{
+    http_exchange_begin(exchange, status);
+    http_head_add_text(&exchange->head, "Content-Type: ");
+    http_head_add_text(&exchange->head, file->content_type);
+    http_head_add_text(&exchange->head, "\r\nContent-Length: ");
+    http_head_add_number(&exchange->head, last - first);
+    http_head_add_text(&exchange->head, "\r\nAccept-Ranges: bytes\r\n");
+    if (status == 206) {
+        http_head_add(&exchange->head, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n", first,
+                      last - 1, file->size);
+    }
+    add_validators(exchange, validators);
+    if (http_exchange_wants_body(exchange) && last > first)
+        take_file(exchange, file, first, last);
+    else
+        drop_file(file);
+    http_exchange_end(exchange);
+}
+
+static void respond_whole_or_part(struct http_exchange *exchange, const struct http_file *file,
+                                  const struct http_validators *validators)
+{
+    struct http_slice range;
+    uint64_t first = 0, last = file->size;
+    enum http_range kind = HTTP_RANGE_WHOLE;
+    /* RFC 9110 14.2: Range means something for GET only, and only once. */
+    if (exchange->request.method == HTTP_METHOD_GET &&
+        http_request_field(&exchange->request, "Range", &range) &&
+        http_condition_range(&exchange->request, validators))
+        kind = http_range_parse(range, file->size, &first, &last);
+    if (kind == HTTP_RANGE_UNSATISFIABLE) {
+        char line[64];
+        snprintf(line, sizeof(line), "Content-Range: bytes */%" PRIu64 "\r\n", file->size);
+        drop_file(file);
+        http_respond_status(exchange, 416, line);
+        return;
+    }
+    respond_bytes(exchange, file, validators, kind == HTTP_RANGE_PART ? 206 : 200, first, last);
+}
+
+void http_respond_file(struct http_exchange *exchange, const struct http_file *file)
+{
+    char etag[ETAG_SIZE];
+    make_etag(file, etag);
+    const struct http_validators validators = {
+        .etag = etag, .mtime = file->mtime, .now = http_date_now(NULL)};
+    switch (http_condition_check(&exchange->request, &validators)) {
+    case HTTP_CONDITION_PROCEED:
+        respond_whole_or_part(exchange, file, &validators);
+        return;
+    case HTTP_CONDITION_FAILED:
+        drop_file(file);
+        http_respond_status(exchange, 412, NULL);
+        return;
+    case HTTP_CONDITION_NOT_MODIFIED:
+        drop_file(file);
+        http_exchange_begin(exchange, 304);
+        add_validators(exchange, &validators);
+        http_exchange_end(exchange);
+        return;
+    }
+}

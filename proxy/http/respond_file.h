@@ -1,0 +1,23 @@
+/* A file as the answer to a GET or HEAD: for handlers. What sends it is the exchange's connection.
+ * Refuses to know how the file was found. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct http_exchange; /* http_conn.h */
+struct open_file;
+
+struct http_file {
+    int fd;                 /* taken, unless open has it */
+    struct open_file *open; /* NULL, or a reference, taken */
+    uint64_t size;          /* of the whole file */
+    int64_t mtime;          /* seconds */
+    uint64_t inode, mtime_ns;
+    bool is_regular;
+    bool in_memory;           /* its file system has no disk: never waited for */
+    const char *content_type; /* static, charset included */
+};
+
+/* A file: conditionals, ranges, validators and HEAD are worked out here. */
+void http_respond_file(struct http_exchange *exchange, const struct http_file *file);
