@@ -24,5 +24,5 @@ struct http_files *http_files_new(const struct http_files_options *options);
 /* No exchange may be outstanding. NULL: nothing. */
 void http_files_free(struct http_files *files);
 
-/* Borrows files. */
+/* Borrows files. Looks up what is behind the prefix of the request's target. */
 struct http_handler http_files_handler(const struct http_files *files);

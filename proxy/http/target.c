@@ -163,6 +163,11 @@ int http_target_parse(struct http_slice text, char *path, struct http_target *ta
     return encoded_slash ? 404 : 0;
 }
 
+struct http_slice http_target_rest(const struct http_target *target)
+{
+    return (struct http_slice){target->path + target->prefix, target->size - target->prefix};
+}
+
 size_t http_target_encode(const char *path, size_t size, char *out)
 {
     static const char digits[] = "0123456789ABCDEF";

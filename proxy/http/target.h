@@ -11,6 +11,9 @@ struct http_target {
     const char *path; /* decoded, terminated: "" the root, else "a/b" without slashes at its ends; bytes, not
                          necessarily UTF-8, none of them a control character */
     size_t size;
+    /* How much of path says where a handler is mounted, its last slash included: that handler looks at what
+     * is behind it. 0 from the parser, set by whoever chooses the handler; at most size. */
+    size_t prefix;
     bool is_directory; /* it ended in "/", "/." or "/..": only a directory is meant */
     bool has_query;
     struct http_slice query; /* as sent, without the question mark */
@@ -20,6 +23,9 @@ struct http_target {
  * caller's. 0, or the status to refuse with: 400 malformed, a control character, or ".." above the root;
  * 404 an encoded slash, which no file name can hold. */
 int http_target_parse(struct http_slice text, char *path, struct http_target *target);
+
+/* The path without its prefix: "" or "a/b". Terminated. */
+struct http_slice http_target_rest(const struct http_target *target);
 
 /* host [":" port] as in Host and in an authority: names, IPv4, "[IPv6]". Sub-delimiters and user info, which
  * the grammar knows and no host uses, are refused. */

@@ -1,0 +1,53 @@
+/* The inside of a `files`, as files.c (life and handler), files_lookup.c (which file is meant) and
+ * files_answer.c (the answer, once that is known) share it. Private to them. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "proxy/http/files.h"
+#include "proxy/http/http_conn.h"
+#include "proxy/http/opener.h"
+#include "proxy/http/target.h"
+
+struct open_file;
+
+struct http_files {
+    uint64_t id; /* for open_files; root_fd may stand for another directory after a reload */
+    int root_fd;
+    enum http_root_kind kind;
+    dev_t device;
+    struct http_opener opener;
+    char **index;
+    size_t index_count, index_longest;
+};
+
+/* One exchange between handle and its answer; the exchange's data. */
+struct files_lookup {
+    struct http_opening opening; /* first; of `path` */
+    const struct http_files *files;
+    const struct http_target *target;
+    struct http_exchange *exchange;
+    size_t next_index; /* 0: the path itself is being opened */
+    char path[];       /* what is opened next; with room for the longest index name */
+};
+
+/* files_lookup.c */
+
+/* Leads to one of the answers below, now or later. */
+void files_lookup_start(const struct http_files *files, const struct http_target *target,
+                        struct http_exchange *exchange);
+/* Before its answer: there will be none. */
+void files_lookup_cancel(struct files_lookup *lookup);
+
+/* files_answer.c: each ends the look-up and answers its exchange. */
+
+void files_answer_status(struct files_lookup *lookup, int status);
+/* error: an errno of opening. */
+void files_answer_error(struct files_lookup *lookup, int error);
+/* To the request's path with a slash. */
+void files_answer_redirect(struct files_lookup *lookup);
+/* Takes the file, which is lookup->path; open: NULL, or the reference that holds fd. */
+void files_answer_file(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open);
