@@ -126,6 +126,11 @@ void endpoint_open_memory(struct endpoint *ep, struct loop *loop, const void *da
     *ep = (struct endpoint){.kind = ENDPOINT_MEMORY, .fd = -1, .loop = loop, .end = size, .data = data};
 }
 
+void endpoint_open_stream(struct endpoint *ep, struct loop *loop, endpoint_make_fn *make, void *arg)
+{
+    *ep = (struct endpoint){.kind = ENDPOINT_STREAM, .fd = -1, .loop = loop, .make = make, .make_arg = arg};
+}
+
 void endpoint_on_ready(struct endpoint *ep, void (*on_ready)(void *arg), void *arg)
 {
     if (ep->kind != ENDPOINT_SOCKET && ep->kind != ENDPOINT_TLS)
@@ -242,6 +247,8 @@ enum io_status endpoint_read(struct endpoint *ep, void *buffer, size_t size, siz
         return read_tls(ep, buffer, size, n);
     case ENDPOINT_FILE:
         return read_file(ep, buffer, size, n);
+    case ENDPOINT_STREAM:
+        return ep->make(ep->make_arg, buffer, size, n);
     case ENDPOINT_MEMORY:
         break;
     }
@@ -353,6 +360,8 @@ static enum plan_kind plan_kind(const struct endpoint *ep)
         return PLAN_FILE;
     case ENDPOINT_MEMORY:
         return PLAN_MEMORY;
+    case ENDPOINT_STREAM:
+        return PLAN_STREAM;
     case ENDPOINT_SOCKET:
     case ENDPOINT_TLS:
         break;

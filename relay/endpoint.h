@@ -1,5 +1,5 @@
-/* One end of a flow: a socket, a TLS socket, a range of a file, or memory; what it can do, and the little
- * that differs between them for a reader or writer in user space.
+/* One end of a flow: a socket, a TLS socket, a range of a file, memory, or a stream that is made on the way;
+ * what it can do, and the little that differs between them for a reader or writer in user space.
  * The movers read the fields; everyone else changes them through these functions only. Belongs to one worker.
  */
 #pragma once
@@ -19,6 +19,7 @@ enum endpoint_kind {
     ENDPOINT_TLS,    /* the same with a tls_conn on it, handshake done */
     ENDPOINT_FILE,
     ENDPOINT_MEMORY,
+    ENDPOINT_STREAM,
 };
 
 enum io_status {
@@ -32,6 +33,10 @@ enum io_status {
  * waiting for a disk; false, the owner will call flow_step() again once they can (DESIGN 5: nothing on a
  * worker blocks). NULL: always ready. */
 typedef bool endpoint_fill_fn(void *arg, uint64_t offset, size_t length);
+
+/* Makes the next bytes of a stream, as endpoint_read() would read them, with a bounded effort: a flow asks
+ * once a step. IO_AGAIN: none yet, whoever made the stream will call flow_step() again. */
+typedef enum io_status endpoint_make_fn(void *arg, void *buffer, size_t size, size_t *n);
 
 struct endpoint {
     int fd; /* owned, unless borrowed; -1 once closed, and for memory */
@@ -63,6 +68,10 @@ struct endpoint {
             const uint8_t *data;
             endpoint_fill_fn *fill;
             void *fill_arg;
+        };
+        struct { /* STREAM */
+            endpoint_make_fn *make;
+            void *make_arg;
         };
     };
 };
@@ -120,10 +129,13 @@ void endpoint_open_file(struct endpoint *ep, struct loop *loop, int fd, uint64_t
                         bool is_regular);
 /* data is borrowed until the flow is done. */
 void endpoint_open_memory(struct endpoint *ep, struct loop *loop, const void *data, size_t size);
+/* Bytes that have to be made in user space, one after the other (reason `compressed`). arg is borrowed until
+ * the flow is done. */
+void endpoint_open_stream(struct endpoint *ep, struct loop *loop, endpoint_make_fn *make, void *arg);
 
 /* Who is called at an edge, from the event loop, never from within an endpoint function. Edges that came
  * before are remembered in readable and writable but not told again: at a hand-over, step once yourself.
- * Files and memory have no edges: does nothing. */
+ * Other sources have no edges: does nothing. */
 void endpoint_on_ready(struct endpoint *ep, void (*on_ready)(void *arg), void *arg);
 
 /* Calls on_ready as an edge would; ep is a struct endpoint. For timers, never from within on_ready. */
@@ -143,7 +155,7 @@ void endpoint_before_write(struct endpoint *ep);
  * IO_BROKEN. */
 enum io_status endpoint_shutdown_write(struct endpoint *ep, bool closes);
 
-/* Whether a read or write may succeed now, as far as the edges told. Always true of files and memory. */
+/* Whether a read or write may succeed now, as far as the edges told. Always true of other sources. */
 bool endpoint_can_read(const struct endpoint *ep);
 bool endpoint_can_write(const struct endpoint *ep);
 

@@ -81,12 +81,12 @@ static int hold(struct flow *flow, const uint8_t *data, size_t size)
 }
 
 /* What a short write left over of this read: `got` bytes of the source (or what filters made of them) behind
- * `head` bytes of the head, of which `done` went out. A file and memory can be read again; what a socket gave
- * must be held. */
+ * `head` bytes of the head, of which `done` went out. A file and memory can be read again; what a socket or a
+ * stream gave must be held. */
 static int keep_rest(struct flow *flow, const uint8_t *data, size_t head, size_t got, size_t done)
 {
     struct endpoint *source = flow->source;
-    if (source->kind == ENDPOINT_SOCKET || source->kind == ENDPOINT_TLS)
+    if (source->kind != ENDPOINT_FILE && source->kind != ENDPOINT_MEMORY)
         return hold(flow, data + done, head + got - done);
     flow->source_ended = false;
     if (done < head) {
@@ -237,6 +237,9 @@ enum move_status move_copy_step(struct flow *flow, size_t budget)
 {
     uint8_t *buffer = flow->sink->loop->copy_buffer;
     size_t moved = 0;
+    /* What a stream makes may have cost far more than its size tells: one read a step. */
+    if (flow->source->kind == ENDPOINT_STREAM)
+        budget = 1;
     for (;;) {
         if (flow->held != NULL) {
             enum io_status status = write_held(flow);

@@ -132,9 +132,35 @@ static struct plan_choice choose_file(const struct plan_input *in)
     return choose(in, RELAY_SENDFILE, RELAY_REASON_PASSTHROUGH);
 }
 
+/* Whoever offers a stream under a policy that it can't satisfy should have offered the file instead. */
+static struct plan_choice choose_stream(const struct plan_input *in)
+{
+    switch (in->policy.force) {
+    case RELAY_FORCE_COPY:
+        return choose(in, RELAY_COPY, RELAY_REASON_FORCED);
+    case RELAY_FORCE_SPLICE:
+        return refuse(in, RELAY_SPLICE, RELAY_REASON_COMPRESSED);
+    case RELAY_FORCE_SENDFILE:
+        return refuse(in, RELAY_SENDFILE, RELAY_REASON_COMPRESSED);
+    case RELAY_FORCE_MMAP:
+        return refuse(in, RELAY_MMAP, RELAY_REASON_COMPRESSED);
+    case RELAY_AUTO:
+        break;
+    }
+    return choose(in, RELAY_COPY, RELAY_REASON_COMPRESSED);
+}
+
+bool plan_allows_stream(const struct relay_policy *policy)
+{
+    const struct plan_input in = {.source = {.kind = PLAN_STREAM}, .policy = *policy};
+    return !plan_choose(&in).refused;
+}
+
 struct plan_choice plan_choose(const struct plan_input *in)
 {
     switch (in->source.kind) {
+    case PLAN_STREAM:
+        return choose_stream(in);
     case PLAN_MEMORY:
         return choose(in, RELAY_COPY, RELAY_REASON_GENERATED);
     case PLAN_FILE:

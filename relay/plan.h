@@ -12,6 +12,7 @@ enum plan_kind {
     PLAN_SOCKET, /* TCP or UNIX stream, TLS or not (see crypto) */
     PLAN_FILE,
     PLAN_MEMORY, /* source only */
+    PLAN_STREAM, /* source only: compressed on the way */
 };
 
 /* What one end is. */
@@ -50,6 +51,9 @@ struct plan_choice {
 };
 
 struct plan_choice plan_choose(const struct plan_input *input);
+
+/* Whether a stream can be sent under this policy, whatever the sink is. */
+bool plan_allows_stream(const struct relay_policy *policy);
 
 /* What filters want of a direction. */
 enum plan_filters {

@@ -30,6 +30,10 @@
     {                       \
         .kind = PLAN_MEMORY \
     }
+#define STREAM_SIDE         \
+    {                       \
+        .kind = PLAN_STREAM \
+    }
 
 struct plan_case {
     const char *name;
@@ -248,6 +252,29 @@ static const struct plan_case cases[] = {
      RELAY_COPY,
      RELAY_REASON_GENERATED,
      false},
+    /* stream */
+    {"stream", {STREAM_SIDE, SOCKET_PLAIN, {0}, {0}}, RELAY_COPY, RELAY_REASON_COMPRESSED, false},
+    {"stream to user TLS",
+     {STREAM_SIDE, SOCKET_USER(KTLS_OFF), {0}, {0}},
+     RELAY_COPY,
+     RELAY_REASON_COMPRESSED,
+     false},
+    {"stream to ktls", {STREAM_SIDE, SOCKET_KTLS, {0}, {0}}, RELAY_COPY, RELAY_REASON_COMPRESSED, false},
+    {"stream copied",
+     {STREAM_SIDE, SOCKET_PLAIN, {RELAY_FORCE_COPY, false}, {0}},
+     RELAY_COPY,
+     RELAY_REASON_FORCED,
+     false},
+    {"stream, zero copy",
+     {STREAM_SIDE, SOCKET_PLAIN, {RELAY_AUTO, true}, {0}},
+     RELAY_COPY,
+     RELAY_REASON_COMPRESSED,
+     true},
+    {"stream by sendfile",
+     {STREAM_SIDE, SOCKET_KTLS, {RELAY_FORCE_SENDFILE, false}, {0}},
+     RELAY_SENDFILE,
+     RELAY_REASON_COMPRESSED,
+     true},
 };
 
 static void table_of_cases(void **state)
@@ -324,12 +351,24 @@ static void forced_modes_that_can_be(void **state)
                          table[i].possible);
 }
 
+static void policies_that_allow_a_stream(void **state)
+{
+    (void)state;
+    for (int force = 0; force < RELAY_FORCE_COUNT; force++) {
+        const bool user = force == RELAY_AUTO || force == RELAY_FORCE_COPY;
+        assert_int_equal(plan_allows_stream(&(struct relay_policy){.force = (enum relay_force)force}), user);
+        assert_false(plan_allows_stream(
+            &(struct relay_policy){.force = (enum relay_force)force, .require_zero_copy = true}));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_of_cases),
         cmocka_unit_test(reasons_are_told_in_order),
         cmocka_unit_test(forced_modes_that_can_be),
+        cmocka_unit_test(policies_that_allow_a_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,9 +30,14 @@
     {                       \
         .kind = PLAN_MEMORY \
     }
+#define STREAM_SIDE         \
+    {                       \
+        .kind = PLAN_STREAM \
+    }
 
 static const struct plan_side sources[] = {
-    SOCKET_PLAIN, SOCKET_KTLS, SOCKET_USER(KTLS_KERNEL), SOCKET_USER(KTLS_RX_TLS13), FILE_SIDE, MEMORY_SIDE,
+    SOCKET_PLAIN, SOCKET_KTLS, SOCKET_USER(KTLS_KERNEL), SOCKET_USER(KTLS_RX_TLS13), FILE_SIDE,
+    MEMORY_SIDE,  STREAM_SIDE,
 };
 static const struct plan_side sinks[] = {SOCKET_PLAIN, SOCKET_KTLS, SOCKET_USER(KTLS_OFF)};
 
