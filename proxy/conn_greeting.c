@@ -93,7 +93,7 @@ void conn_greet(struct conn *conn)
         return;
     }
     size = write_header(conn, versions[conn->target->proxy_header], header);
-    conn->greeting_size = size;
+    conn->greeting_size = (uint16_t)size;
     if (endpoint_write(&conn->server, header, size, false, &n) == IO_BROKEN) {
         lose_server(conn, errno);
         return;

@@ -61,7 +61,9 @@ struct conn_greeting {
 
 struct conn {
     TAILQ_ENTRY(conn) link; /* the worker's list */
-    enum conn_state state;
+    enum conn_state state : 8;
+    bool marked : 1;        /* SO_RCVLOWAT is set on the client's socket */
+    uint16_t greeting_size; /* bytes that the server was sent before the client's */
     struct worker *worker;
     struct generation *generation; /* pinned */
     const struct generation_listener *listener;
@@ -87,11 +89,9 @@ struct conn {
     struct loop_timer timer;
     struct conn_origin *origin;     /* NULL: no PROXY header came */
     struct conn_greeting *greeting; /* GREETING */
-    size_t greeting_size;           /* bytes that the server was sent before the client's */
     char *asked_name;            /* SNI of a ClientHello that is passed through; NULL: none, or not known */
     struct sockaddr_in6 address; /* or sockaddr_in, see conn_client() */
     struct sockaddr_storage *unix_address; /* instead, of a UNIX socket; or NULL */
-    bool marked;                           /* SO_RCVLOWAT is set on the client's socket */
     struct loop_task burial;
 };
 

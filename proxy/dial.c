@@ -2,6 +2,7 @@
 #include "proxy/dial.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ struct dial {
     struct loop_task report, burial;
     enum dial_status status;
     const char *refused; /* which setting of our socket the kernel didn't take, in the last try */
-    char detail[160];
+    char *detail;        /* of the last failure; NULL: none, or no memory to tell it */
     size_t tried_count;
     struct backend_server *tried[DIAL_TRIES_MAX]; /* references */
 };
@@ -55,7 +56,7 @@ static void tell_end(struct dial *dial)
     const struct dial_end end = {
         .status = dial->status,
         .server = dial->current,
-        .detail = dial->detail,
+        .detail = dial->detail != NULL ? dial->detail : "",
     };
 
     dial->current = NULL; /* whoever is told owes it */
@@ -90,9 +91,22 @@ static void dial_finish(struct dial *dial, enum dial_status status)
         tell_end(dial);
 }
 
+/* The text has memory only once there is one: a dial no larger than what is made after it leaves no hole
+ * between the connections that stay. */
+static void __attribute__((format(printf, 2, 3))) note_detail(struct dial *dial, const char *format, ...)
+{
+    va_list arguments;
+
+    free(dial->detail);
+    va_start(arguments, format);
+    if (vasprintf(&dial->detail, format, arguments) == -1)
+        dial->detail = NULL;
+    va_end(arguments);
+}
+
 static void note_failure(struct dial *dial, const char *why)
 {
-    snprintf(dial->detail, sizeof(dial->detail), "%s: %s", dial->current->name, why);
+    note_detail(dial, "%s: %s", dial->current->name, why);
 }
 
 static void note_at_fault(struct dial *dial)
@@ -262,7 +276,7 @@ static void wait_in_queue(struct dial *dial)
 static void give_up(struct dial *dial, const char *why)
 {
     if (why != NULL)
-        snprintf(dial->detail, sizeof(dial->detail), "%s: %s", dial->options.backend->name, why);
+        note_detail(dial, "%s: %s", dial->options.backend->name, why);
     dial_finish(dial, DIAL_NO_SERVER);
 }
 
@@ -341,7 +355,7 @@ static bool choose_next(struct dial *dial)
 
 static void note_refusal(struct dial *dial, const char *why)
 {
-    snprintf(dial->detail, sizeof(dial->detail), "%s: %s: %s", dial->current->name, dial->refused, why);
+    note_detail(dial, "%s: %s: %s", dial->current->name, dial->refused, why);
 }
 
 /* No local port left for this destination, or a setting of ours that the kernel doesn't take, is not the
@@ -371,7 +385,7 @@ static void on_lost(struct dial *dial, int error)
 {
     struct backend_server *lost = dial->current;
 
-    snprintf(dial->detail, sizeof(dial->detail), "%s", strerror(error));
+    note_detail(dial, "%s", strerror(error));
     endpoint_reset(dial->options.server);
     ejection_note(dial->options.backend, lost, EJECTION_EARLY_RESET, loop_now_ms());
     dial->current = NULL;
@@ -402,7 +416,7 @@ static void on_queue_timer(struct dial *dial)
     }
     backend_queue_leave(shared, &dial->waiter);
     atomic_fetch_add_explicit(&shared->queue.timed_out, 1, memory_order_relaxed);
-    snprintf(dial->detail, sizeof(dial->detail), "queue");
+    note_detail(dial, "queue");
     dial_finish(dial, DIAL_WAITED);
 }
 
@@ -425,7 +439,10 @@ static void on_timer(struct loop_timer *timer)
 
 static void on_burial(struct loop_task *task)
 {
-    free((char *)task - offsetof(struct dial, burial));
+    struct dial *dial = (struct dial *)((char *)task - offsetof(struct dial, burial));
+
+    free(dial->detail);
+    free(dial);
 }
 
 struct dial *dial_start(const struct dial_options *options)

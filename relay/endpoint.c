@@ -100,7 +100,6 @@ void endpoint_set_tls(struct endpoint *ep, struct tls_conn *tls)
     assert(ep->kind == ENDPOINT_SOCKET);
     ep->kind = ENDPOINT_TLS;
     ep->tls = tls;
-    ep->sealed_max = ENDPOINT_KEY_BYTES;
 }
 
 void endpoint_shook_hands(struct endpoint *ep)

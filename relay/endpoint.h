@@ -60,8 +60,7 @@ struct endpoint {
             struct poll_entry entry;
             void (*on_ready)(void *arg);
             void *on_ready_arg;
-            struct tls_conn *tls;        /* owned; NULL: SOCKET */
-            uint64_t sealed, sealed_max; /* bytes encrypted under one key, and allowed: endpoint_key_spent */
+            struct tls_conn *tls; /* owned; NULL: SOCKET */
         };
         struct { /* FILE and MEMORY: what is left is [offset, end) */
             uint64_t offset, end;
@@ -95,27 +94,6 @@ bool endpoint_prepare(int fd);
 /* Moves the socket, TLS and all, from one endpoint to another, which takes over its state but not on_ready;
  * `from` is closed then. 0, or -1 and errno: nothing was moved. */
 int endpoint_take_over(struct endpoint *ep, struct endpoint *from) __attribute__((warn_unused_result));
-
-/* Bytes under one AES-GCM key before its confidentiality bound is near (RFC 8446 5.5: 2^24.5 full records,
- * about 390 GB). Neither OpenSSL nor the kernel changes the key by itself, so they are counted here. */
-#define ENDPOINT_KEY_BYTES (UINT64_C(1) << 38)
-#define ENDPOINT_SEAL_COST 64 /* what a record costs besides its payload: its own blocks, generously */
-
-/* Counts n bytes just given to a TLS sink in one call. */
-static inline void endpoint_count_sealed(struct endpoint *ep, uint64_t n)
-{
-    ep->sealed += n + (n / 16384 + 1) * ENDPOINT_SEAL_COST;
-}
-/* Half used up: end the connection at the next occasion. */
-static inline bool endpoint_key_worn(const struct endpoint *ep)
-{
-    return ep->kind == ENDPOINT_TLS && ep->sealed >= ep->sealed_max / 2;
-}
-/* Used up: the flow ends with EKEYEXPIRED, a loss. */
-static inline bool endpoint_key_spent(const struct endpoint *ep)
-{
-    return ep->kind == ENDPOINT_TLS && ep->sealed >= ep->sealed_max;
-}
 
 /* Turns a SOCKET into TLS; takes tls (its handshake may still be to do). */
 void endpoint_set_tls(struct endpoint *ep, struct tls_conn *tls);

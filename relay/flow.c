@@ -35,8 +35,6 @@ void flow_init(struct flow *flow, const struct flow_options *options)
         .closes = options->closes,
         .filters = options->filters,
         .pace = options->pace,
-        .head = options->head,
-        .head_size = (uint32_t)options->head_size,
         .facts = {.small = true, .not_regular_file = options->source->not_regular},
         .copy_room = (uint32_t)(FLOW_COPY_ROOM_MIN < loop->copy_size ? FLOW_COPY_ROOM_MIN : loop->copy_size),
         .segment = -1,
@@ -50,9 +48,15 @@ struct flow *flow_new(struct loop *loop, const struct flow_options *options)
 {
     assert(options->sink->loop == loop);
     (void)loop;
-    struct flow *flow = malloc(sizeof(*flow));
-    if (flow != NULL)
-        flow_init(flow, options);
+    const bool has_head = options->head_size != 0;
+    struct flow *flow = malloc(sizeof(*flow) + (has_head ? sizeof(*flow->head) : 0));
+    if (flow == NULL)
+        return NULL;
+    flow_init(flow, options);
+    if (has_head) {
+        flow->head = (struct flow_head *)(flow + 1);
+        *flow->head = (struct flow_head){.data = options->head, .size = (uint32_t)options->head_size};
+    }
     return flow;
 }
 
@@ -171,7 +175,8 @@ void flow_account(struct flow *flow, size_t n)
     const bool user = relay_is_user(choice->mode, choice->source_crypto, choice->sink_crypto);
     *(user ? &flow->user_bytes : &flow->kernel_bytes) += n;
     flow->sink->loop->moved += n;
-    endpoint_count_sealed(flow->sink, n);
+    if (flow->sink->kind == ENDPOINT_TLS)
+        tls_conn_count_sealed(flow->sink->tls, n);
     if (flow->pace != NULL)
         pace_spend(flow->pace, n);
     if (flow->counters == NULL)
@@ -189,7 +194,7 @@ void flow_add_head_bytes(struct flow *flow, uint64_t n)
 
 void flow_account_head(struct flow *flow, size_t n)
 {
-    flow->head_sent += (uint32_t)n;
+    flow->head->sent += (uint32_t)n;
     if (flow->pace != NULL)
         pace_spend(flow->pace, n);
     flow_add_head_bytes(flow, n);
@@ -198,15 +203,16 @@ void flow_account_head(struct flow *flow, size_t n)
 enum io_status flow_send_head(struct flow *flow)
 {
     const struct endpoint *source = flow->source;
+    struct flow_head *head = flow->head;
     bool body =
         (source->kind == ENDPOINT_FILE || source->kind == ENDPOINT_MEMORY) && source->offset < source->end;
-    while (flow->head_taken < flow->head_size) {
+    while (!flow_head_done(flow)) {
         size_t n;
-        enum io_status status = endpoint_write(flow->sink, flow->head + flow->head_taken,
-                                               flow->head_size - flow->head_taken, body, &n);
+        enum io_status status =
+            endpoint_write(flow->sink, head->data + head->taken, head->size - head->taken, body, &n);
         if (status != IO_OK)
             return status;
-        flow->head_taken += (uint32_t)n;
+        head->taken += (uint32_t)n;
         flow_account_head(flow, n);
     }
     return IO_OK;
@@ -287,7 +293,7 @@ enum flow_status flow_step(struct flow *flow)
         const uint64_t moved = flow_moved(flow) - start; /* all modes of a step share its budget */
         if (moved >= FLOW_TURN_BYTES)
             break;
-        if (endpoint_key_spent(flow->sink))
+        if (flow->sink->kind == ENDPOINT_TLS && tls_conn_key_spent(flow->sink->tls))
             return finish(flow, FLOW_END_SINK, EKEYEXPIRED);
         if (!flow->planned && plan(flow) == -1)
             return finish(flow, FLOW_END_SINK, ENOMEM);
@@ -345,7 +351,7 @@ enum relay_reason flow_refusal(const struct flow *flow)
 
 bool flow_head_done(const struct flow *flow)
 {
-    return flow->head_taken == flow->head_size;
+    return flow->head == NULL || flow->head->taken == flow->head->size;
 }
 
 bool flow_source_ended(const struct flow *flow)

@@ -46,7 +46,7 @@ static enum io_status write_some(struct flow *flow, const uint8_t *data, size_t 
         if (status != IO_OK)
             return status;
         *done += n;
-        size_t head = flow->head_taken - flow->head_sent;
+        size_t head = flow->head != NULL ? flow->head->taken - flow->head->sent : 0;
         size_t head_part = n < head ? n : head;
         if (head_part != 0)
             flow_account_head(flow, head_part);
@@ -90,7 +90,7 @@ static int keep_rest(struct flow *flow, const uint8_t *data, size_t head, size_t
         return hold(flow, data + done, head + got - done);
     flow->source_ended = false;
     if (done < head) {
-        flow->head_taken -= (uint32_t)(head - done);
+        flow->head->taken -= (uint32_t)(head - done);
         source->offset -= got;
     } else {
         source->offset -= head + got - done;
@@ -136,10 +136,11 @@ static bool turned_bulk(struct flow *flow, size_t got, size_t room)
 /* Puts the rest of the head in front of the first bytes, so that both leave in one segment or TLS record. */
 static size_t take_head(struct flow *flow, uint8_t *buffer, size_t room)
 {
-    size_t left = flow->head_size - flow->head_taken;
-    size_t n = left < room ? left : room;
-    if (n != 0)
-        memcpy(buffer, flow->head + flow->head_taken, n);
+    if (flow_head_done(flow))
+        return 0;
+    const struct flow_head *head = flow->head;
+    const size_t left = head->size - head->taken, n = left < room ? left : room;
+    memcpy(buffer, head->data + head->taken, n);
     return n;
 }
 
@@ -278,7 +279,8 @@ enum move_status move_copy_step(struct flow *flow, size_t budget)
             return wait_source(flow);
         if (read == IO_EOF)
             flow->source_ended = true;
-        flow->head_taken += (uint32_t)head;
+        if (head != 0)
+            flow->head->taken += (uint32_t)head;
         enum move_status status = pass_on(flow, room, head, got, &moved);
         if (status != MOVE_MORE)
             return status;

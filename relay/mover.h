@@ -30,6 +30,14 @@ struct flow_held {
     uint8_t data[];
 };
 
+/* What goes before the source's first byte. */
+struct flow_head {
+    const uint8_t *data;
+    uint32_t size;
+    uint32_t taken; /* sent, or copied into held: the caller's memory isn't needed for these */
+    uint32_t sent;
+};
+
 /* mmap: the window in use. */
 struct flow_window {
     uint8_t *map;
@@ -43,6 +51,22 @@ struct flow {
     struct relay_counters *counters;
     struct filter_chain *filters; /* NULL: none */
     struct pace *pace;            /* NULL: none */
+    struct flow_head *head;       /* NULL: none; it lies behind the flow */
+
+    /* NULL while there is no such thing */
+    struct relay_pipe *pipe; /* splice: lent by the pool while bytes move */
+    struct flow_held *held;  /* copy */
+    struct flow_window *window;
+
+    struct flow_segment first;  /* most flows have one; */
+    struct flow_segment *later; /* the others, FLOW_SEGMENTS_MAX - 1 of them, NULL: there was no need yet */
+    uint64_t user_bytes, kernel_bytes, head_bytes;
+
+    struct relay_policy policy;
+    struct plan_choice choice;
+    int error;
+    uint32_t copy_room;  /* copy: bytes to read next */
+    struct storm urgent; /* marks met while splicing */
 
     enum flow_end end : 8;
     bool shutdown_sink : 1;
@@ -52,35 +76,15 @@ struct flow {
     bool source_ended : 1; /* said its last byte; some may be held still */
     bool sink_waiting : 1; /* the last step stopped for the sink */
     bool urgent_storm : 1; /* what the error is about */
-    struct relay_policy policy;
     struct plan_facts facts;
-    struct plan_choice choice;
-    int error;
-
+    int8_t segment; /* the one in use, -1: none begun */
+    uint8_t segment_count;
     /* adaptive (auto, socket to socket) */
     uint8_t bulk_reads;  /* large reads in a row, while copying */
     uint8_t small_turns; /* small turns in a row, while splicing */
-    struct storm urgent; /* marks met while splicing */
-
-    int8_t segment; /* the one in use, -1: none begun */
-    uint8_t segment_count;
-    struct flow_segment first;  /* most flows have one; */
-    struct flow_segment *later; /* the others, FLOW_SEGMENTS_MAX - 1 of them, NULL: there was no need yet */
-    uint64_t user_bytes, kernel_bytes, head_bytes;
-
-    uint32_t copy_room; /* copy: bytes to read next */
-    uint32_t head_size;
-    const uint8_t *head;
-    uint32_t head_taken; /* sent, or copied into held: the caller's memory isn't needed for these */
-    uint32_t head_sent;
-
-    /* NULL while there is no such thing */
-    struct relay_pipe *pipe; /* splice: lent by the pool while bytes move */
-    struct flow_held *held;  /* copy */
-    struct flow_window *window;
 };
 
-/* A flow in memory of the caller's, and its end without freeing that. */
+/* A flow without a head in memory of the caller's, and its end without freeing that. */
 void flow_init(struct flow *flow, const struct flow_options *options);
 void flow_release(struct flow *flow);
 

@@ -24,17 +24,17 @@ struct plan_side {
 
 /* What has happened in this direction. All false at the start of a connection, but for `small`. */
 struct plan_facts {
-    bool transform;        /* a filter rewrites the bytes */
-    bool inspect;          /* a filter wants to see them still */
-    bool tls_pending;      /* OpenSSL holds decrypted bytes of the source */
-    bool control_record;   /* a non-data record is next on a kTLS source */
-    bool urgent_data;      /* the source stands at a TCP urgent mark */
-    bool not_regular_file; /* the file source isn't a regular file */
-    bool pipe_limit;       /* no pipe of at least 64 KiB is to be had now */
-    bool splice_refused;   /* the kernel refused it here */
-    bool sendfile_refused;
-    bool mmap_refused;
-    bool small; /* socket to socket: transfers are small (adaptive, flow.c) */
+    bool transform : 1;        /* a filter rewrites the bytes */
+    bool inspect : 1;          /* a filter wants to see them still */
+    bool tls_pending : 1;      /* OpenSSL holds decrypted bytes of the source */
+    bool control_record : 1;   /* a non-data record is next on a kTLS source */
+    bool urgent_data : 1;      /* the source stands at a TCP urgent mark */
+    bool not_regular_file : 1; /* the file source isn't a regular file */
+    bool pipe_limit : 1;       /* no pipe of at least 64 KiB is to be had now */
+    bool splice_refused : 1;   /* the kernel refused it here */
+    bool sendfile_refused : 1;
+    bool mmap_refused : 1;
+    bool small : 1; /* socket to socket: transfers are small (adaptive, flow.c) */
 };
 
 struct plan_input {

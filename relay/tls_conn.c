@@ -117,6 +117,7 @@ struct tls_conn *tls_conn_new(const struct tls_conn_options *options)
     tls->late_rx = options->late_rx;
     tls->untested = options->untested;
     tls->version = tls->cipher = "";
+    tls->sealed_max = TLS_KEY_BYTES;
     tls->ssl = SSL_new(options->ctx);
     if (tls->ssl == NULL || set_socket(tls, options->fd) == -1 ||
         SSL_set_ex_data(tls->ssl, keylog_index, tls) != 1) {

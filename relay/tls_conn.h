@@ -80,6 +80,21 @@ enum tls_status tls_conn_skip_control(struct tls_conn *tls);
  */
 enum tls_status tls_conn_write(struct tls_conn *tls, const void *data, size_t size, bool more, size_t *n);
 
+/* Bytes under one AES-GCM key before its confidentiality bound is near (RFC 8446 5.5: 2^24.5 full records,
+ * about 390 GB). Neither OpenSSL nor the kernel changes the key by itself, so they are counted. */
+#define TLS_KEY_BYTES (UINT64_C(1) << 38)
+#define TLS_SEAL_COST 64 /* what a record costs besides its payload: its own blocks, generously */
+
+/* Another bound than TLS_KEY_BYTES. */
+void tls_conn_limit_key(struct tls_conn *tls, uint64_t bytes);
+/* Counts n bytes of payload just sent in one call, whoever encrypts. */
+void tls_conn_count_sealed(struct tls_conn *tls, uint64_t n);
+uint64_t tls_conn_sealed(const struct tls_conn *tls);
+/* Half used up: end the connection at the next occasion. */
+bool tls_conn_key_worn(const struct tls_conn *tls);
+/* Used up: a flow into it ends with EKEYEXPIRED, a loss. */
+bool tls_conn_key_spent(const struct tls_conn *tls);
+
 /* Queues close_notify, once. TLS_DONE when it is with the kernel; TLS_WANT_WRITE: call again when writable.
  * The caller then waits until the kernel has sent everything (linger.h) before it closes. fin_follows: it
  * calls shutdown() at once, so that both can leave in one segment. */

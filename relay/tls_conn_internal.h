@@ -1,5 +1,5 @@
-/* The inside of a tls_conn, for the two files that make it up: tls_conn.c (OpenSSL) and tls_conn_kernel.c
- * (the kernel's TLS). Nobody else includes this. */
+/* The inside of a tls_conn, for the files that make it up: tls_conn.c (OpenSSL), tls_conn_kernel.c (the
+ * kernel's TLS) and tls_wear.c. Nobody else includes this. */
 #pragma once
 
 #include "relay/storm.h"
@@ -44,6 +44,7 @@ struct tls_conn {
 
     const char *version, *cipher; /* OpenSSL's own, static */
     uint64_t handshake_rx, handshake_tx;
+    uint64_t sealed, sealed_max; /* bytes encrypted under the sending key, and allowed */
     char error[160];
 };
 

@@ -7,6 +7,7 @@
 
 #include "proxy/http/http_conn_state.h"
 #include "relay/counters.h"
+#include "relay/tls_conn.h"
 
 /* A head, or what there was of one, was read: its bytes are told once. */
 static void account_head(struct http_conn *conn, size_t bytes)
@@ -51,7 +52,7 @@ static void handle_request(struct http_conn *conn)
     /* Nor is 100 Continue sent: the client gets the final answer instead. */
     exchange->close = !request->keep_alive || request->has_body || request->expects_continue ||
                       request->method == HTTP_METHOD_CONNECT || conn->draining ||
-                      endpoint_key_worn(conn->client);
+                      (conn->client->kind == ENDPOINT_TLS && tls_conn_key_worn(conn->client->tls));
 
     if (request->method != HTTP_METHOD_GET && request->method != HTTP_METHOD_HEAD) {
         http_respond_status(exchange, 405, "Allow: GET, HEAD\r\n");

@@ -441,13 +441,13 @@ static void a_key_wears_out(void **state)
     for (size_t i = 0; i < TLS_VARIANTS; i++) {
         struct tls_flow tf;
         open_tls_sink(&tf, &tls_variants[i], 0, false);
-        assert_int_equal(tf.fr.sink.sealed_max, ENDPOINT_KEY_BYTES);
-        assert_false(endpoint_key_worn(&tf.fr.sink));
-        struct endpoint chatty = tf.fr.sink;
+        struct tls_conn *tls = tf.fr.sink.tls;
         for (int n = 0; n < 1 << 20; n++)
-            endpoint_count_sealed(&chatty, 100);
-        assert_true(chatty.sealed < ENDPOINT_KEY_BYTES / 1000);
-        tf.fr.sink.sealed_max = 200 * 16384;
+            tls_conn_count_sealed(tls, 100);
+        assert_true(tls_conn_sealed(tls) < TLS_KEY_BYTES / 1000);
+        assert_false(tls_conn_key_worn(tls));
+        tls_conn_limit_key(tls, tls_conn_sealed(tls) + 200 * 16384);
+        assert_false(tls_conn_key_spent(tls));
         endpoint_open_file(&tf.fr.source, tf.fr.rig.loop, pattern_file(64 << 20), 0, 64 << 20, true);
         flow_rig_new(&tf.fr, RELAY_AUTO, NULL, 0);
         flow_rig_start(&tf.fr);
@@ -459,7 +459,7 @@ static void a_key_wears_out(void **state)
         }
         assert_int_equal(flow_end(tf.fr.flow), FLOW_END_SINK);
         assert_int_equal(flow_error(tf.fr.flow), EKEYEXPIRED);
-        assert_true(endpoint_key_worn(&tf.fr.sink));
+        assert_true(tls_conn_key_worn(tls));
         assert_true(flow_moved(tf.fr.flow) >= 100 * 16384);
         assert_true(flow_moved(tf.fr.flow) <= 200 * 16384 + FLOW_TURN_BYTES);
         close_tls_flow(&tf);
