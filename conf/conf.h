@@ -218,12 +218,17 @@ struct conf_backend {
     struct conf_place tls_place;
 };
 
+enum conf_symlinks { CONF_SYMLINKS_ON, CONF_SYMLINKS_SAME_OWNER, CONF_SYMLINKS_OFF };
+enum conf_dotfiles { CONF_DOTFILES_DENY, CONF_DOTFILES_ALLOW };
+
 struct conf_files {
     char *name;
     struct conf_place place, root_place;
     char *root; /* absolute */
     char **index;
     size_t index_count;
+    enum conf_symlinks symlinks;
+    enum conf_dotfiles dotfiles;
 };
 
 /* As relay's enum relay_force, by name; a test holds the two to each other. */

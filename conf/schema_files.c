@@ -1,6 +1,9 @@
 /* The keys of files.NAME. */
 #include "conf/schema_sections.h"
 
+static const char *const symlinks_choices[] = {"on", "same_owner", "off", NULL};
+static const char *const dotfiles_choices[] = {"deny", "allow", NULL};
+
 static const struct schema_key files_keys[] = {
     {
         .name = "root",
@@ -20,6 +23,25 @@ static const struct schema_key files_keys[] = {
         .fallback = "index.html",
         .offset = offsetof(struct conf_files, index),
         .count_offset = offsetof(struct conf_files, index_count),
+    },
+    {
+        .name = "symlinks",
+        .type = SCHEMA_CHOICE,
+        .help = "Which symbolic links are followed, none ever out of the root: all, those that belong to the "
+                "owner of what they lead to, or none (403)",
+        .example = "\"same_owner\"",
+        .fallback = "on",
+        .choices = symlinks_choices,
+        .offset = offsetof(struct conf_files, symlinks),
+    },
+    {
+        .name = "dotfiles",
+        .type = SCHEMA_CHOICE,
+        .help = "Whether names that begin with a dot are served: `deny` answers 404, but for /.well-known/",
+        .example = "\"allow\"",
+        .fallback = "deny",
+        .choices = dotfiles_choices,
+        .offset = offsetof(struct conf_files, dotfiles),
     },
 };
 const struct schema_section schema_files = {

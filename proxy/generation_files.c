@@ -8,6 +8,12 @@
 #include "proxy/generation_parts.h"
 #include "proxy/http/files.h"
 
+static const enum http_symlinks symlinks[] = {
+    [CONF_SYMLINKS_ON] = HTTP_SYMLINKS_ON,
+    [CONF_SYMLINKS_SAME_OWNER] = HTTP_SYMLINKS_SAME_OWNER,
+    [CONF_SYMLINKS_OFF] = HTTP_SYMLINKS_OFF,
+};
+
 bool generation_build_files(struct generation *generation, struct conf_problems *problems)
 {
     const struct conf *conf = generation->conf;
@@ -23,7 +29,12 @@ bool generation_build_files(struct generation *generation, struct conf_problems 
         char key[160];
 
         generation->files[i] = http_files_new(&(struct http_files_options){
-            .root = files->root, .index = files->index, .index_count = files->index_count});
+            .root = files->root,
+            .index = files->index,
+            .index_count = files->index_count,
+            .symlinks = symlinks[files->symlinks],
+            .dotfiles = files->dotfiles == CONF_DOTFILES_ALLOW,
+        });
         if (generation->files[i] != NULL)
             continue;
         snprintf(key, sizeof(key), "files.%s.root", files->name);

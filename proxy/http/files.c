@@ -14,7 +14,11 @@
 
 static void handle(void *arg, const struct http_request *request, struct http_exchange *exchange)
 {
-    files_lookup_start(arg, &request->resolved, exchange);
+    const struct http_files *files = arg;
+    if (!files->dotfiles && http_target_is_hidden(&request->resolved))
+        http_respond_status(exchange, 404, NULL);
+    else
+        files_lookup_start(files, &request->resolved, exchange);
 }
 
 static void cancel(void *arg, struct http_exchange *exchange)
@@ -54,6 +58,8 @@ struct http_files *http_files_new(const struct http_files_options *options)
         return NULL;
     files->id = ++last_id;
     files->opener = options->opener ? *options->opener : http_opener_disk;
+    files->symlinks = options->symlinks;
+    files->dotfiles = options->dotfiles;
     files->root_fd = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (files->root_fd == -1 || !copy_index(files, options)) {
         int error = errno;

@@ -4,8 +4,10 @@
  * are sent. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
+#include "proxy/http/beneath.h"
 #include "proxy/http/http_conn.h"
 #include "proxy/http/opener.h"
 
@@ -15,6 +17,8 @@ struct http_files_options {
     const char *root;   /* a directory */
     char *const *index; /* names tried in a directory, in order; copied */
     size_t index_count;
+    enum http_symlinks symlinks;      /* which are followed, everywhere beneath the root */
+    bool dotfiles;                    /* names that begin with a dot are served, not 404 */
     const struct http_opener *opener; /* copied; NULL: http_opener_disk */
 };
 

@@ -98,10 +98,9 @@ void files_lookup_start(const struct http_files *files, const struct http_target
         return;
     }
     *lookup = (struct files_lookup){
-        .opening = {.root_fd = files->root_fd,
+        .opening = {.what = {files->root_fd, lookup->path, files->symlinks},
                     .is_local = files->kind != HTTP_ROOT_REMOTE,
                     .disk = http_exchange_disk(exchange),
-                    .path = lookup->path,
                     .on_opened = on_opened},
         .files = files,
         .target = target,

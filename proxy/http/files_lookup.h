@@ -20,6 +20,8 @@ struct http_files {
     enum http_root_kind kind;
     dev_t device;
     struct http_opener opener;
+    enum http_symlinks symlinks;
+    bool dotfiles;
     char **index;
     size_t index_count, index_longest;
 };

@@ -4,62 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "proxy/disk.h"
 
-/* EAGAIN from openat2 means that something was renamed during the look-up of a ".." inside a link. */
-#define OPEN_RETRIES 8
-
-#ifndef RESOLVE_CACHED
-#define RESOLVE_CACHED 0x20 /* Linux 5.12 */
-#endif
-
-static int open_once(int root_fd, const char *path, uint64_t resolve)
-{
-    /* O_NONBLOCK: opening a fifo must not wait for its writer. O_NOCTTY: a terminal must not become ours. */
-    const struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-                                 .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve};
-    return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-}
-
-static int open_beneath(int root_fd, const char *path)
-{
-    int fd = -1;
-    for (int i = 0; i < OPEN_RETRIES; i++) {
-        fd = open_once(root_fd, path, 0);
-        if (fd != -1 || (errno != EINTR && errno != EAGAIN))
-            break;
-    }
-    return fd;
-}
-
-/* Opens and asks what it is. The errno, 0: *fd and *stat are set. */
-static int open_and_stat(int root_fd, const char *path, int *fd, struct stat *stat)
-{
-    int error;
-    *fd = open_beneath(root_fd, path);
-    if (*fd == -1)
-        return errno;
-    if (fstat(*fd, stat) == 0)
-        return 0;
-    error = errno;
-    close(*fd);
-    *fd = -1;
-    return error;
-}
-
 static void open_direct(void *arg, struct http_opening *opening)
 {
     (void)arg;
     struct stat stat;
-    int fd, error = open_and_stat(opening->root_fd, opening->path, &fd, &stat);
+    int fd;
+    const int error = beneath_open(&opening->what, &fd, &stat);
     opening->on_opened(opening, error, fd, &stat);
 }
 
@@ -70,7 +27,7 @@ const struct http_opener http_opener_direct = {.open = open_direct};
 struct open_job {
     struct disk_job job;          /* first */
     struct http_opening *opening; /* the worker's; not to be touched once cancelled */
-    int root_fd;                  /* its own: a reload may close the root while the job waits */
+    struct beneath what;          /* root_fd is its own: a reload may close the root while the job waits */
     int fd, error;
     struct stat stat;
     char path[];
@@ -78,14 +35,14 @@ struct open_job {
 
 static void job_free(struct open_job *open)
 {
-    close(open->root_fd);
+    close(open->what.root_fd);
     free(open);
 }
 
 static void work(struct disk_job *job)
 {
     struct open_job *open = (struct open_job *)job;
-    open->error = open_and_stat(open->root_fd, open->path, &open->fd, &open->stat);
+    open->error = beneath_open(&open->what, &open->fd, &open->stat);
 }
 
 static void done(struct disk_job *job)
@@ -109,17 +66,20 @@ static void drop(struct disk_job *job)
 
 static void submit(struct http_opening *opening)
 {
-    const size_t size = strlen(opening->path) + 1;
+    const size_t size = strlen(opening->what.path) + 1;
     struct open_job *open = malloc(sizeof(*open) + size);
     if (!open) {
         opening->on_opened(opening, ENOMEM, -1, NULL);
         return;
     }
-    *open =
-        (struct open_job){.job = {.work = work, .done = done, .drop = drop}, .opening = opening, .fd = -1};
-    memcpy(open->path, opening->path, size);
-    open->root_fd = fcntl(opening->root_fd, F_DUPFD_CLOEXEC, 0);
-    if (open->root_fd == -1) {
+    *open = (struct open_job){.job = {.work = work, .done = done, .drop = drop},
+                              .opening = opening,
+                              .what = opening->what,
+                              .fd = -1};
+    memcpy(open->path, opening->what.path, size);
+    open->what.path = open->path;
+    open->what.root_fd = fcntl(opening->what.root_fd, F_DUPFD_CLOEXEC, 0);
+    if (open->what.root_fd == -1) {
         const int error = errno;
         free(open);
         opening->on_opened(opening, error, -1, NULL);
@@ -129,28 +89,19 @@ static void submit(struct http_opening *opening)
     disk_submit(opening->disk, &open->job);
 }
 
-/* RESOLVE_CACHED: EAGAIN where a name would have to be read from the disk. What is mounted beneath the root
- * may be of any kind: EXDEV. Kernels before 5.12: EINVAL. */
 static void open_disk(void *arg, struct http_opening *opening)
 {
     struct stat stat;
+    int fd;
     if (!opening->disk) {
         open_direct(arg, opening);
         return;
     }
-    const int fd =
-        opening->is_local ? open_once(opening->root_fd, opening->path, RESOLVE_CACHED | RESOLVE_NO_XDEV) : -1;
-    if (fd == -1 && (!opening->is_local || (errno != ENOENT && errno != ENOTDIR && errno != EACCES &&
-                                            errno != EMFILE && errno != ENFILE))) {
+    const int error = opening->is_local ? beneath_open_cached(&opening->what, &fd, &stat) : EAGAIN;
+    if (error == EAGAIN)
         submit(opening);
-        return;
-    }
-    if (fd == -1)
-        opening->on_opened(opening, errno, -1, NULL);
-    else if (fstat(fd, &stat) == 0) /* its inode is in memory now */
-        opening->on_opened(opening, 0, fd, &stat);
     else
-        opening->on_opened(opening, (close(fd), errno), -1, NULL);
+        opening->on_opened(opening, error, fd, &stat);
 }
 
 static void cancel_disk(void *arg, struct http_opening *opening)

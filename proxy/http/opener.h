@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include "proxy/http/beneath.h"
+
 struct disk_job;
 struct disk_port;
 
@@ -18,10 +20,9 @@ enum http_root_kind http_root_kind(int root_fd);
 
 /* One file being opened. Embedded by whoever asks; lives until it is answered or cancelled. */
 struct http_opening {
-    int root_fd;
+    struct beneath what;
     bool is_local;          /* the root isn't remote */
     struct disk_port *disk; /* the worker's threads for disks; NULL: it opens at once */
-    const char *path;       /* relative, without ".."; "." for the root itself */
     /* Takes fd. error 0: fd and stat are the file's, whatever its type. Else fd is -1 and error the errno. */
     void (*on_opened)(struct http_opening *opening, int error, int fd, const struct stat *stat);
     struct disk_job *job; /* the opener's own */
@@ -37,8 +38,7 @@ struct http_opener {
     void *arg;
 };
 
-/* Opens at once, in the caller's thread, beneath root_fd only: openat2(RESOLVE_BENEATH |
- * RESOLVE_NO_MAGICLINKS). Never hangs on a fifo; retries interrupted look-ups a bounded number of times. */
+/* Opens at once, in the caller's thread: beneath_open(). */
 extern const struct http_opener http_opener_direct;
 
 /* The same, but for what has to be read from a disk, and for all of a file system that isn't local: those are

@@ -168,6 +168,22 @@ struct http_slice http_target_rest(const struct http_target *target)
     return (struct http_slice){target->path + target->prefix, target->size - target->prefix};
 }
 
+bool http_target_is_hidden(const struct http_target *target)
+{
+    struct http_slice rest = http_target_rest(target);
+    bool is_first = target->prefix == 0;
+    while (rest.size > 0) {
+        const char *slash = memchr(rest.at, '/', rest.size);
+        const struct http_slice name = {rest.at, slash ? (size_t)(slash - rest.at) : rest.size};
+        if (name.at[0] == '.' && !(is_first && http_slice_is(name, ".well-known")))
+            return true;
+        is_first = false;
+        rest.at += name.size + (slash != NULL);
+        rest.size -= name.size + (slash != NULL);
+    }
+    return false;
+}
+
 size_t http_target_encode(const char *path, size_t size, char *out)
 {
     static const char digits[] = "0123456789ABCDEF";

@@ -27,6 +27,10 @@ int http_target_parse(struct http_slice text, char *path, struct http_target *ta
 /* The path without its prefix: "" or "a/b". Terminated. */
 struct http_slice http_target_rest(const struct http_target *target);
 
+/* Whether a name in the rest begins with a dot, other than /.well-known at the top of a host: that one is
+ * meant for everybody (RFC 8615). */
+bool http_target_is_hidden(const struct http_target *target);
+
 /* host [":" port] as in Host and in an authority: names, IPv4, "[IPv6]". Sub-delimiters and user info, which
  * the grammar knows and no host uses, are refused. */
 bool http_host_valid(struct http_slice text);

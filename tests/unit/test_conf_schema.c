@@ -57,7 +57,7 @@ static const char everything[] =
     "= \"/\"; host "
     "= \"h\"; status = [ \"200\" ]; }; eject = { failures = 1; base = \"1s\"; max = \"1s\"; share = 100; }; "
     "}; };\n"
-    "files = { f = { root = \"/\"; index = [ \"i\" ]; }; };\n"
+    "files = { f = { root = \"/\"; index = [ \"i\" ]; symlinks = \"off\"; dotfiles = \"allow\"; }; };\n"
     "listeners = { proxy = { address = \":0\"; proxy = \"b\"; "
     "filters = ( { type = \"log\"; direction = \"both\"; bytes = \"1\"; }, { type = \"capture\"; "
     "file = \"/x\"; max_size = \"4KiB\"; }, { type = \"deny\"; patterns = [ \"x\" ]; }, "

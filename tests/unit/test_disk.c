@@ -258,8 +258,11 @@ static void names_in_memory_are_opened_at_once(void **state)
             int error;
         } cases[] = {{"etc/passwd", 0}, {"etc/there-is-none", ENOENT}, {"etc", 0}};
         for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-            struct opened opened = {.opening = {root, local == 1 && http_root_kind(root) != HTTP_ROOT_REMOTE,
-                                                world.port, cases[i].path, on_opened, NULL}};
+            struct opened opened = {
+                .opening = {.what = {.root_fd = root, .path = cases[i].path},
+                            .is_local = local == 1 && http_root_kind(root) != HTTP_ROOT_REMOTE,
+                            .disk = world.port,
+                            .on_opened = on_opened}};
             http_opener_disk.open(NULL, &opened.opening);
             if (local == 0)
                 assert_int_equal(opened.answers, 0); /* whatever is in memory: its server must be asked */
@@ -271,7 +274,9 @@ static void names_in_memory_are_opened_at_once(void **state)
                 close(opened.fd);
         }
     }
-    struct opened cancelled = {.opening = {root, false, world.port, "etc/passwd", on_opened, NULL}};
+    struct opened cancelled = {.opening = {.what = {.root_fd = root, .path = "etc/passwd"},
+                                           .disk = world.port,
+                                           .on_opened = on_opened}};
     http_opener_disk.open(NULL, &cancelled.opening);
     http_opener_disk.cancel(NULL, &cancelled.opening);
     close(root);

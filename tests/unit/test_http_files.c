@@ -74,12 +74,17 @@ static int make_tree(void **state)
     make_directory("noindex");
     make_directory("strange");
     make_directory("strange/index.html");
+    make_directory(".git");
+    make_file(".git/config", "hidden");
+    make_file("dir/.hidden", "hidden");
     make_directory(".well-known");
     make_file(".well-known/x", "known");
     make_directory("di r%\xc3\xa4");
     make_link("a.txt", "inside");
     make_link("dir/../a.txt", "inside-dots");
     make_link("dir", "link-dir");
+    make_directory("linked-index");
+    make_link("../a.txt", "linked-index/index.html");
     make_link("../secret.txt", "outside");
     make_link("..", "parent");
     make_link("missing", "dangling");
@@ -149,6 +154,12 @@ static const struct files_case cases[] = {
     {"/link-dir/", 200, "index of dir", NULL},
     {"/inside", 200, "hello", NULL},
     {"/inside-dots", 200, "hello", NULL},
+    {"/.git/config", 404, NULL, NULL},
+    {"/%2egit/config", 404, NULL, NULL},
+    {"/.git", 404, NULL, NULL},
+    {"/.git/", 404, NULL, NULL},
+    {"/dir/.hidden", 404, NULL, NULL},
+    {"/.git/../a.txt", 200, "hello", NULL},
     {"/missing", 404, NULL, NULL},
     {"/missing/", 404, NULL, NULL},
     {"/dangling", 404, NULL, NULL},
@@ -170,16 +181,15 @@ static const struct files_case cases[] = {
     {"/dir/..%c0%af../secret.txt", 404, NULL, NULL},
 };
 
-static void test_table(void **state)
+/* Takes files. */
+static void check_table(struct http_files *files, const struct files_case *table, size_t count)
 {
-    (void)state;
-    struct http_files *files = open_root(NULL);
     struct http_handler handler = http_files_handler(files);
     struct fixture f;
     fixture_init(&f, &handler);
     fixture_start(&f, false);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const struct files_case *want = &cases[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct files_case *want = &table[i];
         char text[512];
         snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\n" HOST "\r\n", want->path);
         f.report_count = 0;
@@ -194,6 +204,47 @@ static void test_table(void **state)
     }
     fixture_stop(&f);
     http_files_free(files);
+}
+
+static void test_table(void **state)
+{
+    (void)state;
+    check_table(open_root(NULL), cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+static void test_policies(void **state)
+{
+    (void)state;
+    static const struct files_case strict[] = {
+        {"/a.txt", 200, "hello", NULL},
+        {"/dir/", 200, "index of dir", NULL},
+        {"/inside", 403, NULL, NULL},
+        {"/inside-dots", 403, NULL, NULL},
+        {"/link-dir", 403, NULL, NULL},
+        {"/link-dir/", 403, NULL, NULL},
+        {"/link-dir/index.html", 403, NULL, NULL},
+        {"/linked-index/", 403, NULL, NULL},
+        {"/dangling", 403, NULL, NULL},
+        {"/outside", 403, NULL, NULL},
+        {"/.git/config", 200, "hidden", NULL},
+        {"/dir/.hidden", 200, "hidden", NULL},
+        {"/.git", 301, NULL, "Location: /.git/"},
+        {"/.git/../../x", 400, NULL, NULL},
+    };
+    static const struct files_case by_owner[] = {
+        {"/inside", 200, "hello", NULL},        {"/inside-dots", 200, "hello", NULL},
+        {"/linked-index/", 200, "hello", NULL}, {"/link-dir/", 200, "index of dir", NULL},
+        {"/outside", 403, NULL, NULL},          {"/dangling", 404, NULL, NULL},
+    };
+    check_table(http_files_new(&(struct http_files_options){.root = root,
+                                                            .index = indexes,
+                                                            .index_count = 2,
+                                                            .symlinks = HTTP_SYMLINKS_OFF,
+                                                            .dotfiles = true}),
+                strict, sizeof(strict) / sizeof(strict[0]));
+    check_table(http_files_new(&(struct http_files_options){
+                    .root = root, .index = indexes, .index_count = 2, .symlinks = HTTP_SYMLINKS_SAME_OWNER}),
+                by_owner, sizeof(by_owner) / sizeof(by_owner[0]));
 }
 
 static void test_names_too_long(void **state)
@@ -402,6 +453,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_policies),
         cmocka_unit_test(test_names_too_long),
         cmocka_unit_test(test_validators_follow_the_file),
         cmocka_unit_test(test_no_root),

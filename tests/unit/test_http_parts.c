@@ -155,6 +155,43 @@ static void test_targets(void **state)
     }
 }
 
+static void test_hidden_targets(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        size_t prefix;
+        bool hidden;
+    } table[] = {
+        {"", 0, false},
+        {"a", 0, false},
+        {"a.b/c.", 0, false},
+        {".a", 0, true},
+        {"...", 0, true},
+        {"a/.b", 0, true},
+        {"a/.b/c", 0, true},
+        {".git/config", 0, true},
+        {".well-known", 0, false},
+        {".well-known/acme-challenge/x", 0, false},
+        {".well-known/.x", 0, true},
+        {".well-known/a/.well-known", 0, true},
+        {".well-knownx/a", 0, true},
+        {".Well-Known/a", 0, true},
+        {"a/.well-known/b", 0, true},
+        {"a/.well-known/b", 2, true}, /* not at the top of the host */
+        {".hidden/b", 8, false},      /* whoever wrote the prefix meant it */
+        {".well-known/b", 12, false},
+        {"a", 1, false},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        const struct http_target target = {
+            .path = table[i].path, .size = strlen(table[i].path), .prefix = table[i].prefix};
+        if (http_target_is_hidden(&target) != table[i].hidden)
+            fail_msg("%s behind %zu", table[i].path, table[i].prefix);
+        assert_string_equal(http_target_rest(&target).at, table[i].path + table[i].prefix);
+    }
+}
+
 static void test_target_encode(void **state)
 {
     (void)state;
@@ -395,9 +432,11 @@ static void test_response(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_targets), cmocka_unit_test(test_target_encode), cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_dates),   cmocka_unit_test(test_date_format),   cmocka_unit_test(test_date_now),
-        cmocka_unit_test(test_mime),    cmocka_unit_test(test_response),
+        cmocka_unit_test(test_targets),       cmocka_unit_test(test_hidden_targets),
+        cmocka_unit_test(test_target_encode), cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_dates),         cmocka_unit_test(test_date_format),
+        cmocka_unit_test(test_date_now),      cmocka_unit_test(test_mime),
+        cmocka_unit_test(test_response),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
