@@ -76,6 +76,7 @@ void check_conf(const struct conf *conf, struct conf_problems *problems)
         }
     }
     check_names(conf, problems);
+    check_http(&conf->http, problems);
     for (size_t i = 0; i < conf->files_count; i++) {
         if (conf->files[i].name != NULL) {
             check_files(&conf->files[i], problems);
@@ -84,6 +85,7 @@ void check_conf(const struct conf *conf, struct conf_problems *problems)
     for (size_t i = 0; i < conf->listener_count; i++) {
         if (conf->listeners[i].name != NULL) {
             check_listener(&conf->listeners[i], problems);
+            check_listener_http(conf, &conf->listeners[i], problems);
         }
     }
     check_transparent(conf, problems);

@@ -20,6 +20,10 @@ void check_tls_policy(const char *owner, const struct conf_tls_policy *policy,
 void check_listening(const struct conf_listener *listener, struct conf_problems *problems);
 void check_outgoing(const struct conf_backend *backend, struct conf_problems *problems);
 void check_transparent(const struct conf *conf, struct conf_problems *problems);
+void check_http(const struct conf_http *http, struct conf_problems *problems);
+/* Where its keys differ from the global ones. */
+void check_listener_http(const struct conf *conf, const struct conf_listener *listener,
+                         struct conf_problems *problems);
 void check_limits(const struct conf_listener *listener, struct conf_problems *problems);
 void check_listener(const struct conf_listener *listener, struct conf_problems *problems);
 void check_filters(const struct conf_listener *listener, struct conf_problems *problems);

@@ -74,6 +74,13 @@ struct conf_timeouts { /* milliseconds, all finite and > 0 */
     uint32_t connect_ms, handshake_ms, header_ms, idle_ms, linger_ms, drain_ms;
 };
 
+/* How much an HTTP client may ask for. Line 0 where a key isn't given. */
+struct conf_http {
+    uint64_t max_head, max_uri; /* bytes */
+    unsigned max_fields;
+    struct conf_place max_head_place, max_uri_place, max_fields_place;
+};
+
 /* Of a socket; what isn't given stays as the system has it. Line 0 where a key isn't given. */
 struct conf_keepalive {
     uint32_t idle_ms, interval_ms;
@@ -314,6 +321,8 @@ struct conf_listener {
     struct conf_place tls_place, proxy_place, files_place, relay_place, require_zero_copy_place;
     struct conf_place routes_place, allow_place, deny_place;
     struct conf_timeouts timeouts; /* the global ones where the listener says nothing */
+    struct conf_http http;         /* likewise */
+    struct conf_place http_place;
     struct conf_limits limits;
     struct conf_listening listening;
 };
@@ -340,6 +349,7 @@ struct conf {
     bool has_admin;
     struct conf_address admin;
     struct conf_timeouts timeouts;
+    struct conf_http http;
     struct conf_resolve resolve;
     uint64_t pipe_size; /* bytes asked of each splice pipe, default 1 MiB */
     struct conf_tls *tls;

@@ -163,6 +163,14 @@ static const struct schema_key root_keys[] = {
         .offset = offsetof(struct conf, timeouts),
     },
     {
+        .name = "http",
+        .type = SCHEMA_GROUP,
+        .help = "How much HTTP clients may ask for, on every listener that doesn't say otherwise",
+        .example = "{ max_uri = \"2KiB\"; }",
+        .section = &schema_http,
+        .offset = offsetof(struct conf, http),
+    },
+    {
         .name = "resolve",
         .type = SCHEMA_GROUP,
         .help = "How names of servers are looked up, for every backend that doesn't say otherwise",

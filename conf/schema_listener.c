@@ -126,6 +126,17 @@ static const struct schema_key listener_keys[] = {
         .inherits_offset = offsetof(struct conf, timeouts),
     },
     {
+        .name = "http",
+        .type = SCHEMA_GROUP,
+        .help = "How much this listener's HTTP clients may ask for, where that differs from what holds for "
+                "all",
+        .example = "{ max_uri = \"2KiB\"; }",
+        .section = &schema_http,
+        .offset = offsetof(struct conf_listener, http),
+        .place_offset = offsetof(struct conf_listener, http_place),
+        .inherits_offset = offsetof(struct conf, http),
+    },
+    {
         .name = "limits",
         .type = SCHEMA_GROUP,
         .help = "How much one client, and all of them together, may have of this listener",

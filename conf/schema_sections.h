@@ -21,6 +21,7 @@ extern const struct schema_section schema_resolve;                          /* s
 extern const struct schema_section schema_proxy_protocol;                   /* struct conf_proxy_protocol */
 extern const struct schema_section schema_route;                            /* struct conf_route */
 extern const struct schema_section schema_listener_tcp, schema_backend_tcp; /* struct conf_tcp */
+extern const struct schema_section schema_http;                             /* struct conf_http */
 extern const struct schema_section schema_timeouts;                         /* struct conf_timeouts */
 extern const struct schema_section schema_filter;                           /* struct conf_filter */
 extern const struct schema_section schema_health;                           /* struct conf_health */

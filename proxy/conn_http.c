@@ -42,6 +42,8 @@ void conn_start_http(struct conn *conn)
         .pace = conn_pace(conn, SESSION_TO_CLIENT),
         .idle_ms = conn->listener->timeouts.idle_ms,
         .linger_ms = conn->listener->timeouts.linger_ms,
+        .limits = conn->listener->http,
+        .limited = conn->stats->limited,
         /* Looking at the admin pages is not traffic. */
         .on_response = conn->listener->is_admin ? NULL : on_http_response,
         .on_end = on_http_end,

@@ -179,6 +179,7 @@ static bool build_listener(struct generation *generation, const struct conf_list
         (struct relay_policy){.force = forces[conf->relay], .require_zero_copy = conf->require_zero_copy};
     listener->timeouts = conf->timeouts;
     listener->filters = generation->filters[conf - generation->conf->listeners];
+    listener->http = limits_http(&conf->http);
     limits_build(&conf->limits, listener);
     listener->listening = &conf->listening;
     if (conf->tls != NULL) {
@@ -198,6 +199,7 @@ static void build_admin(const struct generation *generation, struct generation_l
     listener->is_admin = true;
     listener->wanted = &generation->conf->admin;
     listener->timeouts = generation->conf->timeouts;
+    listener->http = limits_http(&generation->conf->http);
     listener->target = admin_target(generation);
 }
 

@@ -55,6 +55,7 @@ struct generation_listener {
     struct relay_policy policy;
     struct conf_timeouts timeouts;
     struct gate_rules limits;
+    struct http_limits http;
     struct bucket_rate bandwidth[2]; /* by enum session_direction; rate 0: none */
     struct cert_store *certs;        /* NULL: plain */
     enum conf_ktls ktls;

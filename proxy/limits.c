@@ -12,6 +12,15 @@ static struct bucket_rate bandwidth(uint64_t rate, uint64_t burst)
     return (struct bucket_rate){.rate = rate, .burst = burst};
 }
 
+struct http_limits limits_http(const struct conf_http *conf)
+{
+    return (struct http_limits){
+        .max_head = (size_t)conf->max_head,
+        .max_uri = (size_t)conf->max_uri,
+        .max_fields = conf->max_fields,
+    };
+}
+
 void limits_build(const struct conf_limits *conf, struct generation_listener *listener)
 {
     listener->limits = (struct gate_rules){

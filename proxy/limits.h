@@ -4,6 +4,7 @@
 
 #include "proxy/generation.h"
 
+struct http_limits limits_http(const struct conf_http *conf);
 /* Fills listener->limits and listener->bandwidth. */
 void limits_build(const struct conf_limits *conf, struct generation_listener *listener);
 

@@ -5,15 +5,17 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "proxy/http/http_limits.h"
 #include "relay/counters.h"
 #include "relay/session.h"
 
 /* One listener on one worker. */
 struct listener_stats {
-    _Atomic uint64_t connections_total;  /* accepted */
-    _Atomic uint64_t connections;        /* open now */
-    _Atomic uint64_t accept_paused;      /* times accepting stopped for want of descriptors */
-    struct relay_counters directions[2]; /* by enum session_direction */
+    _Atomic uint64_t connections_total;         /* accepted */
+    _Atomic uint64_t connections;               /* open now */
+    _Atomic uint64_t accept_paused;             /* times accepting stopped for want of descriptors */
+    _Atomic uint64_t limited[HTTP_LIMIT_COUNT]; /* requests that passed a limit */
+    struct relay_counters directions[2];        /* by enum session_direction */
 };
 
 /* One server of a backend, shared by all workers (atomic add, once a connection: not on the data path). */

@@ -149,6 +149,16 @@ static void write_limited(FILE *stream, const char *listener, const struct admin
     }
 }
 
+static void write_requests_limited(FILE *stream, const char *listener, const struct admin_listener *sums)
+{
+    for (int limit = HTTP_LIMIT_NONE + 1; limit < HTTP_LIMIT_COUNT; limit++) {
+        fputs("sluice_requests_limited_total{", stream);
+        metrics_write_label(stream, "listener", listener);
+        fprintf(stream, ",limit=\"%s\"} %" PRIu64 "\n", http_limit_name((enum http_limit)limit),
+                sums->requests_limited[limit]);
+    }
+}
+
 static void write_listeners(const struct generation *generation, const struct admin_listener *sums,
                             FILE *stream)
 {
@@ -172,6 +182,10 @@ static void write_listeners(const struct generation *generation, const struct ad
                        "Connections refused by a limit.");
     for (size_t i = 0; i < generation->listener_count; i++)
         write_limited(stream, listeners[i].name, &sums[i]);
+    metrics_write_help(stream, "sluice_requests_limited_total", "counter",
+                       "HTTP requests and clients that passed a limit.");
+    for (size_t i = 0; i < generation->listener_count; i++)
+        write_requests_limited(stream, listeners[i].name, &sums[i]);
 }
 
 void metrics_write(const struct admin_view *view, FILE *stream)

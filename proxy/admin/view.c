@@ -39,6 +39,8 @@ void admin_view_listener(const struct stats_listener *stats, struct admin_listen
         sums->connections += load(&worker->connections);
         sums->connections_total += load(&worker->connections_total);
         sums->accept_paused += load(&worker->accept_paused);
+        for (int limit = 0; limit < HTTP_LIMIT_COUNT; limit++)
+            sums->requests_limited[limit] += load(&worker->limited[limit]);
         for (int direction = 0; direction < 2; direction++)
             add_direction(&sums->directions[direction], &worker->directions[direction]);
     }

@@ -19,7 +19,8 @@ struct admin_view {
 /* One listener's counters, over all workers. */
 struct admin_listener {
     uint64_t connections, connections_total, accept_paused;
-    uint64_t limited[GATE_LIMIT_COUNT]; /* by enum gate_limit */
+    uint64_t limited[GATE_LIMIT_COUNT];          /* by enum gate_limit */
+    uint64_t requests_limited[HTTP_LIMIT_COUNT]; /* by enum http_limit */
     struct admin_direction {
         uint64_t bytes[RELAY_MODE_COUNT][RELAY_CRYPTO_COUNT][RELAY_CRYPTO_COUNT];
         uint64_t segments[RELAY_MODE_COUNT][RELAY_CRYPTO_COUNT][RELAY_CRYPTO_COUNT][RELAY_REASON_COUNT];

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "proxy/http/http_conn_state.h"
+#include "relay/counters.h"
 
 /* A request takes three steps. A buffer full of pipelined ones must not keep other connections waiting. */
 #define STEPS_PER_TURN 48
@@ -63,6 +64,12 @@ static bool progressed(struct http_conn *conn)
     conn->seen_moved = moved;
     conn->seen_unsent = unsent;
     return progress;
+}
+
+void http_conn_note_limited(struct http_conn *conn, enum http_limit limit)
+{
+    if (conn->options.limited)
+        relay_counter_add(&conn->options.limited[limit], 1);
 }
 
 /* --- The end --- */

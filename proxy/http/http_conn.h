@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proxy/http/http_limits.h"
 #include "proxy/report.h"
 #include "relay/endpoint.h"
 #include "relay/flow.h"
@@ -59,6 +60,8 @@ struct http_conn_options {
      * connection is closed; and without progress of an answer, then it is reset (seen after half as long
      * again at most). linger: see linger.h. */
     uint32_t header_ms, idle_ms, linger_ms;
+    struct http_limits limits;
+    _Atomic uint64_t *limited; /* HTTP_LIMIT_COUNT counters of what passed a limit; NULL: not counted */
     /* One response has ended, also a broken one; report is valid during the call. A request whose head never
      * came to its end, but for the 408, has none. May be NULL (admin). */
     void (*on_response)(void *arg, const struct report *report);

@@ -32,7 +32,7 @@ struct http_conn {
     bool had_first; /* the template's head_bytes were told with the first exchange */
     enum http_end end;
 
-    char *buffer; /* HTTP_HEAD_MAX bytes, of which `buffered` are filled; NULL when nothing is */
+    char *buffer; /* limits.max_head bytes, of which `buffered` are filled; NULL when nothing is */
     size_t buffered;
     struct http_exchange *exchange;
     struct relay_linger *linger;
@@ -55,6 +55,9 @@ void http_conn_drop_buffer(struct http_conn *conn);
 void http_conn_close(struct http_conn *conn, enum http_end how);
 /* The same so that the client sees that something is missing. */
 void http_conn_reset(struct http_conn *conn, enum http_end how);
+
+/* Counts it. */
+void http_conn_note_limited(struct http_conn *conn, enum http_limit limit);
 
 /* http_reader.c */
 

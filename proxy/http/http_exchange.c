@@ -11,16 +11,18 @@
 #include "proxy/http/open_files.h"
 
 struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loop,
-                                        const struct report *template, bool is_first)
+                                        const struct http_limits *limits, const struct report *template,
+                                        bool is_first)
 {
-    struct http_exchange *exchange = malloc(sizeof(*exchange));
+    struct http_exchange *exchange =
+        malloc(sizeof(*exchange) + limits->max_fields * sizeof(*exchange->fields));
     if (!exchange)
         return NULL;
     /* Field by field: clearing the table of header lines for every request would be the larger part. */
     exchange->conn = conn;
     exchange->loop = loop;
     exchange->data = NULL;
-    http_request_init(&exchange->request);
+    http_request_init(&exchange->request, limits, exchange->fields);
     exchange->path = NULL;
     exchange->handed = exchange->answered = exchange->failed = exchange->close = false;
     exchange->head = (struct http_head){0};

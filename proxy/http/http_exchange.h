@@ -18,7 +18,7 @@ struct http_exchange {
     struct loop *loop;
     void *data; /* the handler's */
 
-    struct http_request request; /* points into the connection's buffer, and into path */
+    struct http_request request; /* points into the connection's buffer, into path and fields */
     char *path;                  /* memory of request.resolved */
 
     bool handed;   /* the handler has it and must answer or be cancelled */
@@ -39,12 +39,15 @@ struct http_exchange {
     uint64_t handshake_bytes;    /* sent before the first response: part of its head_bytes */
     enum report_outcome outcome; /* if it is sent completely */
     struct report report;        /* the template and what is known so far */
+
+    struct http_field fields[]; /* limits->max_fields */
 };
 
 /* Begins now. is_first: of its connection, so the template's head_bytes (a TLS handshake's) are told with it.
  * NULL: out of memory. */
 struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loop,
-                                        const struct report *template, bool is_first);
+                                        const struct http_limits *limits, const struct report *template,
+                                        bool is_first);
 /* Flow, file and memory go; nobody is told. NULL: nothing. */
 void http_exchange_free(struct http_exchange *exchange);
 

@@ -22,7 +22,8 @@ static void account_head(struct http_conn *conn, size_t bytes)
 
 static bool begin_exchange(struct http_conn *conn)
 {
-    conn->exchange = http_exchange_new(conn, conn->loop, conn->options.report, !conn->had_first);
+    conn->exchange =
+        http_exchange_new(conn, conn->loop, &conn->options.limits, conn->options.report, !conn->had_first);
     if (!conn->exchange)
         return false;
     conn->exchange->open_files = conn->options.open_files;
@@ -90,25 +91,29 @@ static bool parse(struct http_conn *conn)
     case HTTP_PARSE_REFUSED:
         break;
     }
-    http_conn_refuse(conn, request->status, request->problem, OUTCOME_BAD_REQUEST);
+    if (request->limit != HTTP_LIMIT_NONE)
+        http_conn_note_limited(conn, request->limit);
+    http_conn_refuse(conn, request->status, request->problem,
+                     request->limit != HTTP_LIMIT_NONE ? OUTCOME_LIMITED : OUTCOME_BAD_REQUEST);
     return true;
 }
 
 static enum io_status read_some(struct http_conn *conn)
 {
+    const size_t most = conn->options.limits.max_head;
     if (!endpoint_can_read(conn->client))
         return IO_AGAIN;
     if (!conn->buffer) {
-        conn->buffer = malloc(HTTP_HEAD_MAX);
+        conn->buffer = malloc(most);
         if (!conn->buffer) {
             errno = ENOMEM;
             return IO_BROKEN;
         }
     }
-    /* There is room: a parser that has seen HTTP_HEAD_MAX bytes has made up its mind. */
+    /* There is room: a parser that has seen max_head bytes has made up its mind. */
     size_t n = 0;
     enum io_status status =
-        endpoint_read(conn->client, conn->buffer + conn->buffered, HTTP_HEAD_MAX - conn->buffered, &n);
+        endpoint_read(conn->client, conn->buffer + conn->buffered, most - conn->buffered, &n);
     if (status == IO_OK)
         conn->buffered += n;
     return status;

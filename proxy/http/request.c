@@ -29,6 +29,12 @@ static bool refuse(struct http_request *request, int status, const char *problem
     return false;
 }
 
+static bool refuse_size(struct http_request *request, int status, enum http_limit limit)
+{
+    request->limit = limit;
+    return refuse(request, status, http_limit_name(limit));
+}
+
 static enum http_method method_of(struct http_slice text)
 {
     static const struct {
@@ -75,6 +81,8 @@ static bool parse_request_line(struct http_request *request, struct http_slice l
     if (!space || space == target)
         return refuse(request, 400, "malformed request line");
     request->target = (struct http_slice){target, (size_t)(space - target)};
+    if (request->target.size > request->limits->max_uri)
+        return refuse_size(request, 414, HTTP_LIMIT_MAX_URI);
     for (size_t i = 0; i < request->target.size; i++) {
         /* RFC 3986 has no byte outside visible ASCII, and a fragment is never sent. */
         if (target[i] <= ' ' || target[i] > '~' || target[i] == '#')
@@ -100,8 +108,8 @@ static bool parse_field(struct http_request *request, struct http_slice line)
         if ((c < ' ' && c != '\t') || c == 0x7f)
             return refuse(request, 400, "control character in a header");
     }
-    if (request->field_count == HTTP_FIELDS_MAX)
-        return refuse(request, 431, "too many header lines");
+    if (request->field_count == request->limits->max_fields)
+        return refuse_size(request, 431, HTTP_LIMIT_MAX_FIELDS);
     request->fields[request->field_count++] = (struct http_field){name, http_slice_trim(value)};
     return true;
 }
@@ -240,23 +248,23 @@ static bool judge_open_line(struct http_request *request, const char *at, size_t
         return true;
     if (!is_token_char(at[0]) && (at[0] != '\r' || request->begun))
         return refuse(request, 400, "not an HTTP request");
-    if (size > HTTP_LINE_MAX + 1) {
-        request->line = (struct http_slice){at, HTTP_LINE_MAX};
-        return refuse(request, 414, "request line too long");
+    const size_t most = request->limits->max_uri + HTTP_LINE_REST;
+    if (size > most + 1) {
+        request->line = (struct http_slice){at, most};
+        return refuse_size(request, 414, HTTP_LIMIT_MAX_URI);
     }
     return true;
 }
 
-void http_request_init(struct http_request *request)
+void http_request_init(struct http_request *request, const struct http_limits *limits,
+                       struct http_field *fields)
 {
-    memset(request, 0, offsetof(struct http_request, fields));
-    memset((char *)request + offsetof(struct http_request, head_size), 0,
-           sizeof(*request) - offsetof(struct http_request, head_size));
+    *request = (struct http_request){.limits = limits, .fields = fields};
 }
 
 enum http_parse http_request_parse(struct http_request *request, const char *buffer, size_t size)
 {
-    size_t limit = size < HTTP_HEAD_MAX ? size : HTTP_HEAD_MAX;
+    const size_t most = request->limits->max_head, limit = size < most ? size : most;
     bool more = request->status == 0 && request->head_size == 0;
     while (more) {
         const char *at = buffer + request->line_at;
@@ -266,8 +274,8 @@ enum http_parse http_request_parse(struct http_request *request, const char *buf
         if (!judge_open_line(request, at, end && length == 0 ? 1 : length))
             break;
         if (!end) {
-            if (limit == HTTP_HEAD_MAX) {
-                refuse(request, 431, "request head too long");
+            if (limit == most) {
+                refuse_size(request, 431, HTTP_LIMIT_MAX_HEAD);
                 break;
             }
             return HTTP_PARSE_INCOMPLETE;

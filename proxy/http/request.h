@@ -8,12 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proxy/http/http_limits.h"
 #include "proxy/http/slice.h"
 #include "proxy/http/target.h"
-
-#define HTTP_LINE_MAX 8192  /* bytes of the request line, without its CRLF: past it 414 */
-#define HTTP_HEAD_MAX 16384 /* bytes of the whole head: past it 431 */
-#define HTTP_FIELDS_MAX 100 /* past it 431 */
 
 enum http_method {
     HTTP_METHOD_NONE, /* the request line isn't there yet */
@@ -28,6 +25,9 @@ struct http_field {
     struct http_slice name, value; /* value without the white space around it */
 };
 
+/* Bytes of a request line beside its target, at most: a method, two spaces, a version. Past it 414, too. */
+#define HTTP_LINE_REST 64
+
 struct http_request {
     enum http_method method;
     struct http_slice line;   /* the request line as far as it was read */
@@ -39,16 +39,18 @@ struct http_request {
     bool expects_continue;
     uint64_t content_length;
     unsigned field_count;
-    struct http_field fields[HTTP_FIELDS_MAX];
-    size_t head_size; /* once complete: bytes of the head, its empty line included */
+    struct http_field *fields; /* the caller's */
+    size_t head_size;          /* once complete: bytes of the head, its empty line included */
 
-    int status;          /* of a refused request: 400, 414, 431, 501 or 505; else 0 */
-    const char *problem; /* in words, static; NULL where there is none */
+    int status;            /* of a refused request: 400, 414, 431, 501 or 505; else 0 */
+    const char *problem;   /* in words, static; NULL where there is none */
+    enum http_limit limit; /* which one was passed; else HTTP_LIMIT_NONE */
 
     /* Worked out of `target` by http_conn before a handler sees the request. */
     struct http_target resolved;
 
     /* The parser's own. */
+    const struct http_limits *limits;
     size_t line_at, scanned;
     bool begun, in_fields;
 };
@@ -59,10 +61,12 @@ enum http_parse {
     HTTP_PARSE_REFUSED, /* see status and problem; the connection can't be used further */
 };
 
-void http_request_init(struct http_request *request);
+/* Both are borrowed; fields: room for limits->max_fields, not looked at before they are filled. */
+void http_request_init(struct http_request *request, const struct http_limits *limits,
+                       struct http_field *fields);
 
 /* Looks at all `size` bytes read so far, of which earlier calls have seen the beginning at the same address.
- * The answer does not depend on how the bytes were cut. With HTTP_HEAD_MAX bytes it is never INCOMPLETE.
+ * The answer does not depend on how the bytes were cut. With limits->max_head bytes it is never INCOMPLETE.
  * Bytes past head_size are the next request's (or a body's) and are not looked at. */
 enum http_parse http_request_parse(struct http_request *request, const char *buffer, size_t size);
 

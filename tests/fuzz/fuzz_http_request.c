@@ -76,27 +76,30 @@ static void check_fields(const struct http_request *request)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const struct http_limits limits = {.max_head = 2048, .max_uri = 512, .max_fields = 20};
+    static struct http_field fields[2][20];
     static struct http_request whole, cut;
     char *text = malloc(size ? size : 1);
     CHECK(text);
     if (size > 0) {
         memcpy(text, data, size);
     }
-    http_request_init(&whole);
+    http_request_init(&whole, &limits, fields[0]);
     enum http_parse result = http_request_parse(&whole, text, size);
-    CHECK(result != HTTP_PARSE_INCOMPLETE || size < HTTP_HEAD_MAX);
+    CHECK(result != HTTP_PARSE_INCOMPLETE || size < limits.max_head);
     CHECK((result == HTTP_PARSE_REFUSED) == (whole.status != 0));
+    CHECK(whole.limit == HTTP_LIMIT_NONE || whole.status == 414 || whole.status == 431);
 
     /* The place of the cut depends on the input, too. */
     size_t first = size > 0 ? data[size / 2] * size / 256 : 0;
-    http_request_init(&cut);
+    http_request_init(&cut, &limits, fields[1]);
     enum http_parse early = http_request_parse(&cut, text, first);
     enum http_parse late = early == HTTP_PARSE_INCOMPLETE ? http_request_parse(&cut, text, size) : early;
     CHECK(late == result && cut.status == whole.status && cut.head_size == whole.head_size);
     CHECK(cut.field_count == whole.field_count && cut.has_body == whole.has_body);
 
     if (result == HTTP_PARSE_COMPLETE) {
-        CHECK(whole.head_size <= size && whole.head_size <= HTTP_HEAD_MAX);
+        CHECK(whole.head_size <= size && whole.head_size <= limits.max_head);
         CHECK(memcmp(text + whole.head_size - 4, "\r\n\r\n", 4) == 0);
         check_target(&whole);
         check_fields(&whole);

@@ -21,6 +21,7 @@
 
 #include <cmocka.h>
 
+#include "http_limits_fixture.h"
 #include "proxy/http/http_conn.h"
 #include "relay/counters.h"
 #include "relay/endpoint.h"
@@ -35,6 +36,7 @@ struct fixture {
     struct endpoint client; /* our end, as the server sees it */
     struct http_conn *conn;
     struct relay_counters counters[2];
+    _Atomic uint64_t limited[HTTP_LIMIT_COUNT];
     struct http_conn_options options;
     struct report template;
 
@@ -96,6 +98,8 @@ static inline void fixture_init(struct fixture *f, const struct http_handler *ha
         .header_ms = 60000,
         .idle_ms = 60000,
         .linger_ms = 2000,
+        .limits = fixture_http_limits,
+        .limited = f->limited,
         .on_response = fixture_on_response,
         .on_end = fixture_on_end,
         .arg = f,

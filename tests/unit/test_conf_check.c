@@ -19,7 +19,7 @@ static const struct fixture_case unknown[] = {
     {FIXTURE_BASE "worker = 1;", "test.conf:2: worker: unknown key: did you mean `workers`?\n"},
     {FIXTURE_BASE "\nroutes = ( );", "test.conf:3: routes: unknown key: known here are workers, user, group, "
                                      "capabilities, disk_threads, pipe_size, log, admin, "
-                                     "timeouts, resolve, tls, backends, files, listeners\n"},
+                                     "timeouts, http, resolve, tls, backends, files, listeners\n"},
     {FIXTURE_BASE "log = {\nacces = \"off\"; };",
      "test.conf:3: log.acces: unknown key: did you mean `access`?\n"},
     {FIXTURE_BASE "admin = { listen = \":0\";\nport = 1; };",

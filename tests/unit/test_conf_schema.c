@@ -25,13 +25,14 @@
 #define OUTGOING                                                                                        \
     "outgoing = { servers = ( \"[::1]:1\" ); source = \"::1\"; tcp = { " TCP "fast_open = true; }; }; " \
     "transparent = { servers = ( \"[::1]:1\" ); transparent = true; }; "
+#define HTTP "http = { max_head = \"4KiB\"; max_uri = \"1KiB\"; max_fields = 9; };\n"
 static const char everything[] =
     "workers = 1; disk_threads = 1; user = \"a\"; group = \"b\"; capabilities = [ \"net_admin\" ]; pipe_size "
     "= 65536;\n"
     "log = { access = \"off\"; format = \"json\"; }; admin = { listen = \":0\"; };\n"
     "timeouts = { connect = \"1s\"; handshake = \"1s\"; header = \"1s\"; idle = \"1s\"; linger = \"1s\"; "
     "drain = "
-    "\"1s\"; };\n"
+    "\"1s\"; };\n" HTTP
     "resolve = { servers = [ \"127.0.0.1\" ]; timeout = \"1s\"; interval_min = \"1s\"; interval_max = "
     "\"1s\"; hold = \"1s\"; "
     "family = \"any\"; };\n"
@@ -66,7 +67,7 @@ static const char everything[] =
     "files = "
     "\"f\"; relay = \"sendfile\"; require_zero_copy = true; timeouts = { connect = \"1s\"; handshake = "
     "\"1s\"; header "
-    "= \"1s\"; idle = \"1s\"; linger = \"1s\"; drain = \"1s\"; }; };\n" LIMITED SOCKETS
+    "= \"1s\"; idle = \"1s\"; linger = \"1s\"; drain = \"1s\"; }; " HTTP "};\n" LIMITED SOCKETS
     "routed = { address = \":0\"; tls = \"t\"; allow = [ \"10.0.0.0/8\" ]; deny = [ \"10.1.0.0/16\" ]; "
     "proxy_protocol = { trusted = [ \"unix\" ]; }; routes = ( { sni = [ \"*.example.org\" ]; proxy = \"b\"; "
     "}, "
@@ -253,7 +254,10 @@ static void test_inner_examples_load(void **state)
                  strcmp(key->name, "address") == 0     ? ""
                  : strncmp(key->name, "unix_", 5) == 0 ? "address = \"unix:/x\";"
                                                        : "address = \":0\";",
-                 target ? "" : "proxy = \"app\";", key->name, key->example);
+                 target                           ? ""
+                 : strcmp(key->name, "http") == 0 ? "files = \"media\";"
+                                                  : "proxy = \"app\";",
+                 key->name, key->example);
         conf_free(fixture_good(text, "/"));
     }
     const struct schema_section *timeouts = schema_find(&schema_root, "timeouts")->section;
@@ -281,8 +285,9 @@ static void check_in_reference(const struct schema_key *key, const char *path, v
     assert_true(end == NULL || line < end);
     const char *help = strstr(line, key->help), *next = strchr(line + 1, '\n');
     assert_true(help != NULL && help < next);
-    bool inherited =
-        strncmp(path, "listeners.NAME.timeouts", 23) == 0 || strncmp(path, "backends.NAME.resolve.", 22) == 0;
+    bool inherited = strncmp(path, "listeners.NAME.timeouts", 23) == 0 ||
+                     strncmp(path, "listeners.NAME.http.", 20) == 0 ||
+                     strncmp(path, "backends.NAME.resolve.", 22) == 0;
     if (key->fallback != NULL && !inherited) {
         const char *fallback = strstr(line, key->fallback);
         assert_true(fallback != NULL && fallback < next);

@@ -7,15 +7,15 @@
 
 #include <cmocka.h>
 
+#include "http_limits_fixture.h"
 #include "proxy/http/accept_encoding.h"
-#include "proxy/http/request.h"
 
 static void parse(const char *lines, struct http_accept_encoding *accept)
 {
     static char text[4096];
     struct http_request request;
     int size = snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", lines);
-    http_request_init(&request);
+    fixture_request_init(&request);
     assert_int_equal(http_request_parse(&request, text, (size_t)size), HTTP_PARSE_COMPLETE);
     http_accept_encoding_parse(&request, accept);
 }

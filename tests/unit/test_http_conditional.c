@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "http_limits_fixture.h"
 #include "proxy/http/conditional.h"
 
 #define AT "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -19,7 +20,7 @@ static void parse(struct http_request *request, const char *lines)
 {
     static char text[4096];
     int size = snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", lines);
-    http_request_init(request);
+    fixture_request_init(request);
     assert_int_equal(http_request_parse(request, text, (size_t)size), HTTP_PARSE_COMPLETE);
 }
 

@@ -273,7 +273,12 @@ static void check_refusal(const char *text, size_t size, const struct refusal *w
     if (r.status != want->status || f.reports[0].outcome != want->outcome)
         fail_msg("%s: status %d, outcome %d", text, r.status, (int)f.reports[0].outcome);
     assert_int_equal(f.reports[0].status, want->status);
-    assert_int_equal(f.reports[0].detail[0] != '\0', want->outcome == OUTCOME_BAD_REQUEST);
+    assert_int_equal(f.reports[0].detail[0] != '\0', want->outcome != OUTCOME_COMPLETE);
+    if (want->outcome == OUTCOME_LIMITED) {
+        const enum http_limit limit = want->status == 414 ? HTTP_LIMIT_MAX_URI : HTTP_LIMIT_MAX_HEAD;
+        assert_string_equal(f.reports[0].detail, http_limit_name(limit));
+        assert_int_equal(f.limited[limit], 1);
+    }
     assert_true(r.body_size > 0 && offset == f.received_size);
     assert_int_equal(response_has(&r, "Allow: GET, HEAD"), want->status == 405);
     assert_int_equal(response_has(&r, "Connection: close"), !want->keeps);
@@ -296,10 +301,10 @@ static void test_refusals(void **state)
     assert_non_null(text);
     memset(text, 'a', 65536);
     memcpy(text, "GET /", 5);
-    check_refusal(text, 65536, &(struct refusal){"long line", 414, false, OUTCOME_BAD_REQUEST});
+    check_refusal(text, 65536, &(struct refusal){"long line", 414, false, OUTCOME_LIMITED});
     int size = snprintf(text, 65536, "GET / HTTP/1.1\r\n" HOST "A: ");
     memset(text + size, 'a', (size_t)(65536 - size));
-    check_refusal(text, 65536, &(struct refusal){"long head", 431, false, OUTCOME_BAD_REQUEST});
+    check_refusal(text, 65536, &(struct refusal){"long head", 431, false, OUTCOME_LIMITED});
     free(text);
 }
 

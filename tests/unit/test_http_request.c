@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "http_limits_fixture.h"
 #include "proxy/http/request.h"
 
 #define COMPLETE 0
@@ -259,6 +260,9 @@ static int result_of(const struct http_request *request, enum http_parse parse)
     return request->status;
 }
 
+static struct http_limits limits; /* those that are in force */
+static struct http_field fields[100];
+
 /* Exactly `size` bytes of heap, so that a sanitizer sees a step too far. */
 static char *copy_of(const char *text, size_t size)
 {
@@ -270,13 +274,13 @@ static char *copy_of(const char *text, size_t size)
 
 static int parse_whole(struct http_request *request, const char *text, size_t size)
 {
-    http_request_init(request);
+    http_request_init(request, &limits, fields);
     return result_of(request, http_request_parse(request, text, size));
 }
 
 static int parse_by_bytes(struct http_request *request, const char *text, size_t size)
 {
-    http_request_init(request);
+    http_request_init(request, &limits, fields);
     for (size_t i = 0; i < size; i++) {
         int result = result_of(request, http_request_parse(request, text, i));
         if (result != INCOMPLETE)
@@ -321,34 +325,72 @@ static int parse_built(const char *before, char fill, size_t count, const char *
     return whole;
 }
 
+static void check_limits(void)
+{
+    static const char rest[] = " HTTP/1.1\r\n" HOST "\r\n";
+    const size_t uri = limits.max_uri, line = uri + HTTP_LINE_REST, head = limits.max_head;
+    assert_int_equal(parse_built("GET /", 'a', uri - 1, rest), COMPLETE);
+    assert_int_equal(parse_built("GET /", 'a', uri, rest), 414);
+    assert_int_equal(parse_built("GET /", 'a', line, rest), 414);
+    assert_int_equal(parse_built("GET /", 'a', head, rest), 414);
+    assert_int_equal(parse_built("GET /", 'a', line, ""), 414);       /* no line end in sight */
+    assert_int_equal(parse_built("", 'a', line + 1, ""), INCOMPLETE); /* the last may be its CR */
+    assert_int_equal(parse_built("", 'a', line + 2, ""), 414);
+    assert_int_equal(parse_built("", 'a', line + 1, " / HTTP/1.1\r\n"), 414);
+
+    const size_t fixed = sizeof(GET "A: \r\n\r\n") - 1;
+    assert_int_equal(parse_built(GET "A: ", 'b', head - fixed, "\r\n\r\n"), COMPLETE);
+    assert_int_equal(parse_built(GET "A: ", 'b', head - fixed + 1, "\r\n\r\n"), 431);
+    assert_int_equal(parse_built(GET "A: ", 'b', head, ""), 431);
+    assert_int_equal(parse_built(GET, 'b', head, ""), 431);
+}
+
 static void test_limits(void **state)
 {
     (void)state;
-    static const char rest[] = " HTTP/1.1\r\n" HOST "\r\n";
-    const size_t others = sizeof("GET / HTTP/1.1") - 1;
-    assert_int_equal(parse_built("GET /", 'a', HTTP_LINE_MAX - others, rest), COMPLETE);
-    assert_int_equal(parse_built("GET /", 'a', HTTP_LINE_MAX - others + 1, rest), 414);
-    assert_int_equal(parse_built("GET /", 'a', HTTP_HEAD_MAX, rest), 414);
-    assert_int_equal(parse_built("GET /", 'a', HTTP_LINE_MAX + 1, ""), 414); /* no line end in sight */
-    assert_int_equal(parse_built("", 'a', HTTP_LINE_MAX + 2, ""), 414);
+    check_limits();
+    limits.max_head = 1024;
+    limits.max_uri = 64;
+    check_limits();
+    limits = fixture_http_limits;
+}
 
-    const size_t fixed = sizeof(GET "A: \r\n\r\n") - 1;
-    assert_int_equal(parse_built(GET "A: ", 'b', HTTP_HEAD_MAX - fixed, "\r\n\r\n"), COMPLETE);
-    assert_int_equal(parse_built(GET "A: ", 'b', HTTP_HEAD_MAX - fixed + 1, "\r\n\r\n"), 431);
-    assert_int_equal(parse_built(GET "A: ", 'b', HTTP_HEAD_MAX, ""), 431);
-    assert_int_equal(parse_built(GET, 'b', HTTP_HEAD_MAX, ""), 431);
+/* Which one it was. */
+static void test_limit_told(void **state)
+{
+    (void)state;
+    static struct http_request request;
+    limits = (struct http_limits){.max_head = 200, .max_uri = 9, .max_fields = 2};
+    static const struct {
+        const char *text, *name;
+    } table[] = {
+        {"GET /123456789 HTTP/1.1\r\n", "max_uri"},
+        {GET "A: b\r\nC: d\r\n\r\n", "max_fields"},
+        {GET
+         "A: 0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123"
+         "456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456",
+         "max_head"},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        assert_true(parse_whole(&request, table[i].text, strlen(table[i].text)) > 400);
+        assert_string_equal(http_limit_name(request.limit), table[i].name);
+        assert_string_equal(request.problem, table[i].name);
+    }
+    limits = fixture_http_limits;
+    assert_int_equal(parse_whole(&request, "GET\r\n", 5), 400);
+    assert_int_equal(request.limit, HTTP_LIMIT_NONE);
 }
 
 static void test_field_count(void **state)
 {
     (void)state;
-    for (unsigned extra = HTTP_FIELDS_MAX - 1; extra <= HTTP_FIELDS_MAX; extra++) {
+    for (unsigned extra = limits.max_fields - 1; extra <= limits.max_fields; extra++) {
         char text[2048] = GET;
         for (unsigned i = 0; i < extra; i++)
             strcat(text, "A: b\r\n");
         strcat(text, "\r\n");
         static struct http_request request;
-        int expected = extra + 1 <= HTTP_FIELDS_MAX ? COMPLETE : 431;
+        int expected = extra + 1 <= limits.max_fields ? COMPLETE : 431;
         assert_int_equal(parse_whole(&request, text, strlen(text)), expected);
         assert_int_equal(parse_by_bytes(&request, text, strlen(text)), expected);
     }
@@ -425,10 +467,11 @@ static void test_keep_alive(void **state)
 
 int main(void)
 {
+    limits = fixture_http_limits;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),       cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_field_count), cmocka_unit_test(test_contents),
-        cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_table),      cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_limit_told), cmocka_unit_test(test_field_count),
+        cmocka_unit_test(test_contents),   cmocka_unit_test(test_keep_alive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
