@@ -328,7 +328,7 @@ struct conf_listener {
 };
 
 enum conf_log_to { CONF_LOG_OFF, CONF_LOG_STDERR, CONF_LOG_STDOUT, CONF_LOG_FILE };
-enum conf_log_format { CONF_LOG_JSON };
+enum conf_log_format { CONF_LOG_JSON, CONF_LOG_COMBINED };
 
 struct conf {
     char *file;       /* as given to conf_load; NULL: from text without a name */

@@ -7,12 +7,12 @@
 #include "conf/schema_sections.h"
 
 static const char *const log_choices[] = {"off", "stderr", "stdout", NULL}; /* enum conf_log_to */
-static const char *const log_formats[] = {"json", NULL};                    /* enum conf_log_format */
+static const char *const log_formats[] = {"json", "combined", NULL};        /* enum conf_log_format */
 static const char *const capability_choices[] = {"net_bind_service", "net_admin", "sys_resource", NULL};
 
 /* A choice is stored as its index: the lists above follow their enums. */
 _Static_assert(COUNT(log_choices) - 1 == CONF_LOG_FILE, "a path is the value after the last choice");
-_Static_assert(COUNT(log_formats) - 2 == CONF_LOG_JSON, "log.format");
+_Static_assert(COUNT(log_formats) - 2 == CONF_LOG_COMBINED, "log.format");
 
 static const struct schema_key log_keys[] = {
     {
@@ -31,8 +31,10 @@ static const struct schema_key log_keys[] = {
     {
         .name = "format",
         .type = SCHEMA_CHOICE,
-        .help = "How a line is written: one JSON object",
-        .example = "\"json\"",
+        .help =
+            "How a line is written: `json`, an object with all that is known; `combined`, what Apache and "
+            "nginx call so",
+        .example = "\"combined\"",
         .fallback = "json",
         .choices = log_formats,
         .offset = offsetof(struct conf, log.format),

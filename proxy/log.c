@@ -16,6 +16,7 @@
 
 #include "proxy/errlog.h"
 #include "proxy/report.h"
+#include "proxy/report_combined.h"
 
 /* Lines are gathered while the queue lasts and written at once. */
 #define LOG_BUFFER_SIZE (64u << 10)
@@ -26,10 +27,9 @@ enum item_kind { ITEM_REPORT, ITEM_SWITCH, ITEM_REOPEN };
 struct item {
     STAILQ_ENTRY(item) link;
     enum item_kind kind;
-    enum log_target target; /* SWITCH, with fd and path */
-    int fd;
-    char *path;
-    struct report report;
+    struct log_sink sink; /* SWITCH */
+    char *path;           /* its own copy of sink.path */
+    struct report report; /* REPORT */
 };
 STAILQ_HEAD(item_list, item);
 
@@ -47,6 +47,7 @@ struct log {
 
     /* The thread's own. */
     enum log_target target;
+    enum log_format format;
     int fd;
     bool owns_fd, in_chunks, complained;
     char *path;
@@ -139,7 +140,21 @@ static void flush_lines(struct log *log)
     log->used = log->lines = 0;
 }
 
-static void write_report(struct log *log, const struct report *report)
+/* There is room for `size` more bytes in the buffer. */
+static void reserve(struct log *log, size_t size)
+{
+    if (log->used + size > LOG_BUFFER_SIZE)
+        flush_lines(log);
+}
+
+static void end_line(struct log *log, size_t length)
+{
+    log->used += length;
+    log->buffer[log->used++] = '\n';
+    log->lines++;
+}
+
+static void write_json(struct log *log, const struct report *report)
 {
     json_t *root = report_to_json(report);
     char *line = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
@@ -151,13 +166,28 @@ static void write_report(struct log *log, const struct report *report)
         free(line);
         return;
     }
-    if (log->used + length + 1 > LOG_BUFFER_SIZE)
-        flush_lines(log);
+    reserve(log, length + 1);
     memcpy(log->buffer + log->used, line, length);
-    log->used += length;
-    log->buffer[log->used++] = '\n';
-    log->lines++;
+    end_line(log, length);
     free(line);
+}
+
+static void write_combined(struct log *log, const struct report *report)
+{
+    reserve(log, REPORT_COMBINED_MAX + 1);
+    end_line(log, report_write_combined(report, log->buffer + log->used));
+}
+
+static void write_report(struct log *log, const struct report *report)
+{
+    switch (log->format) {
+    case LOG_JSON:
+        write_json(log, report);
+        break;
+    case LOG_COMBINED:
+        write_combined(log, report);
+        break;
+    }
 }
 
 static void use_fd(struct log *log, int fd, bool owned)
@@ -175,19 +205,20 @@ static void use_fd(struct log *log, int fd, bool owned)
 static void run_switch(struct log *log, struct item *item)
 {
     flush_lines(log);
-    log->target = item->target;
+    log->target = item->sink.target;
+    log->format = item->sink.format;
     free(log->path);
     log->path = item->path;
     item->path = NULL;
     if (log->target == LOG_FILE)
-        use_fd(log, item->fd, true);
+        use_fd(log, item->sink.fd, true);
     else
         use_fd(log,
                log->target == LOG_STDERR   ? STDERR_FILENO
                : log->target == LOG_STDOUT ? STDOUT_FILENO
                                            : -1,
                false);
-    item->fd = -1;
+    item->sink.fd = LOG_NO_FD;
 }
 
 static void run_reopen(struct log *log)
@@ -206,8 +237,8 @@ static void run_reopen(struct log *log)
 
 static void item_free(struct item *item)
 {
-    if (item->kind == ITEM_SWITCH && item->fd >= 0)
-        close(item->fd);
+    if (item->kind == ITEM_SWITCH && item->sink.fd >= 0)
+        close(item->sink.fd);
     free(item->path);
     free(item);
 }
@@ -302,28 +333,27 @@ int log_open_target(enum log_target target, const char *path, unsigned uid, unsi
     return fd;
 }
 
-int log_switch(struct log *log, enum log_target target, int fd, const char *path)
+int log_switch(struct log *log, const struct log_sink *sink)
 {
     struct item *item = calloc(1, sizeof(*item));
 
-    if (item != NULL && path != NULL) {
-        item->path = strdup(path);
+    if (item != NULL && sink->path != NULL) {
+        item->path = strdup(sink->path);
         if (item->path == NULL) {
             free(item);
             item = NULL;
         }
     }
     if (item == NULL) {
-        if (fd >= 0)
-            close(fd);
+        if (sink->fd >= 0)
+            close(sink->fd);
         errno = ENOMEM;
         return -1;
     }
     item->kind = ITEM_SWITCH;
-    item->target = target;
-    item->fd = fd;
+    item->sink = *sink;
     (void)enqueue(log, item);
-    atomic_store_explicit(&log->wanted, target != LOG_OFF, memory_order_relaxed);
+    atomic_store_explicit(&log->wanted, sink->target != LOG_OFF, memory_order_relaxed);
     return 0;
 }
 

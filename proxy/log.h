@@ -1,5 +1,5 @@
 /* The access log: records go through a bounded queue to a thread of their own, which renders and writes them,
- * one JSON object a line. What doesn't fit is dropped and counted: service never waits for a log.
+ * one a line. What doesn't fit is dropped and counted: service never waits for a log.
  * Refuses to know connections and configuration. */
 #pragma once
 
@@ -11,6 +11,15 @@ struct log;
 struct report;
 
 enum log_target { LOG_OFF, LOG_STDERR, LOG_STDOUT, LOG_FILE };
+enum log_format { LOG_JSON, LOG_COMBINED };
+
+/* Where lines go, and how they are written. */
+struct log_sink {
+    enum log_target target;
+    enum log_format format;
+    int fd;           /* from log_open_target() */
+    const char *path; /* of LOG_FILE, for log_reopen() */
+};
 
 /* Records that may wait. Each is about 2 KiB and as many may be with the thread, so 32 MiB at worst. */
 #define LOG_QUEUE_MAX 8192u
@@ -24,10 +33,9 @@ int log_start(struct log *log) __attribute__((warn_unused_result));
  * if it is new and uid isn't -1), else -2. -1 and errno: can't be opened. */
 int log_open_target(enum log_target target, const char *path, unsigned uid, unsigned gid)
     __attribute__((warn_unused_result));
-/* Records posted from now on go there; those waiting still go to the old one. fd (from log_open_target()) is
- * taken, path copied (for log_reopen). Owner's thread. -1: out of memory, nothing changed, fd closed. */
-int log_switch(struct log *log, enum log_target target, int fd, const char *path)
-    __attribute__((warn_unused_result));
+/* Records posted from now on go there; those waiting still go to the old one, in its format. sink->fd is
+ * taken, path copied. Owner's thread. -1: out of memory, nothing changed, fd closed. */
+int log_switch(struct log *log, const struct log_sink *sink) __attribute__((warn_unused_result));
 /* The thread opens the path again (SIGUSR1, after a rotation); if it can't, it goes on with the old file and
  * says so on stderr. */
 void log_reopen(struct log *log);

@@ -148,38 +148,70 @@ static json_t *tls_to_json(const struct tls_facts *facts, const char *peer)
     return object;
 }
 
+static int add_text(json_t *object, const char *key, const char *text)
+{
+    return text[0] != '\0' ? json_object_set_new(object, key, text_to_json(text)) : 0;
+}
+
+static int add_number(json_t *object, const char *key, uint64_t number)
+{
+    return json_object_set_new(object, key, json_integer((json_int_t)number));
+}
+
+static int add_response(json_t *object, const struct report *report)
+{
+    int failed = 0;
+
+    failed |= add_text(object, "request", report->request);
+    if (report->status != 0)
+        failed |= add_number(object, "status", (uint64_t)report->status);
+    failed |= add_text(object, "host", report->host);
+    failed |= add_text(object, "referer", report->referer);
+    failed |= add_text(object, "user_agent", report->user_agent);
+    failed |= add_number(object, "request_ms", report->request_ms);
+    if (report->has_first_byte)
+        failed |= add_number(object, "ttfb_ms", report->ttfb_ms);
+    return failed;
+}
+
+/* What only a proxied connection has. */
+static int add_connection(json_t *object, const struct report *report)
+{
+    int failed = 0;
+
+    if (report->has_preview[0] || report->has_preview[1])
+        failed |= json_object_set_new(object, "first_bytes", previews_to_json(report));
+    if (report->has_server_tls)
+        failed |= json_object_set_new(object, "server_tls", tls_to_json(&report->server_tls, "server_name"));
+    return failed;
+}
+
 json_t *report_to_json(const struct report *report)
 {
     json_t *root = json_object();
     int failed = 0;
 
-    failed |= json_object_set_new(root, "id", json_integer((json_int_t)report->id));
+    failed |= add_number(root, "id", report->id);
     failed |= json_object_set_new(root, "time", time_to_json(&report->began));
     failed |= json_object_set_new(root, "listener", text_to_json(report->listener));
     failed |= json_object_set_new(root, "client", text_to_json(report->client));
-    if (report->proxy[0] != '\0')
-        failed |= json_object_set_new(root, "proxy", text_to_json(report->proxy));
-    if (!report->has_tls && report->tls.sni[0] != '\0')
-        failed |= json_object_set_new(root, "sni", text_to_json(report->tls.sni));
+    failed |= add_text(root, "proxy", report->proxy);
+    if (!report->has_tls)
+        failed |= add_text(root, "sni", report->tls.sni);
     failed |= json_object_set_new(root, "target", text_to_json(report->target));
-    if (report->request[0] != '\0')
-        failed |= json_object_set_new(root, "request", text_to_json(report->request));
-    if (report->status != 0)
-        failed |= json_object_set_new(root, "status", json_integer(report->status));
-    failed |= json_object_set_new(root, "duration_ms", json_integer((json_int_t)report->duration_ms));
+    if (report->kind == REPORT_RESPONSE)
+        failed |= add_response(root, report);
+    failed |= add_number(root, "duration_ms", report->duration_ms);
     failed |= json_object_set_new(root, "closed_by",
                                   report->outcome == OUTCOME_OPEN
                                       ? json_null()
                                       : json_string(report_closed_by_name(report->closed_by)));
     failed |= json_object_set_new(root, "outcome", json_string(report_outcome_name(report->outcome)));
-    if (report->detail[0] != '\0')
-        failed |= json_object_set_new(root, "detail", text_to_json(report->detail));
+    failed |= add_text(root, "detail", report->detail);
     failed |= json_object_set_new(root, "tls",
                                   report->has_tls ? tls_to_json(&report->tls, "client_name") : json_null());
-    if (report->has_preview[0] || report->has_preview[1])
-        failed |= json_object_set_new(root, "first_bytes", previews_to_json(report));
-    if (report->has_server_tls)
-        failed |= json_object_set_new(root, "server_tls", tls_to_json(&report->server_tls, "server_name"));
+    if (report->kind == REPORT_CONNECTION)
+        failed |= add_connection(root, report);
     failed |= json_object_set_new(
         root, "directions",
         json_pack("{s:o, s:o}", "to_client", direction_to_json(&report->directions[SESSION_TO_CLIENT]),

@@ -149,9 +149,20 @@ static enum log_target log_target_of(const struct conf *conf)
     return LOG_OFF;
 }
 
+static enum log_format log_format_of(const struct conf *conf)
+{
+    switch (conf->log.format) {
+    case CONF_LOG_JSON:
+        break;
+    case CONF_LOG_COMBINED:
+        return LOG_COMBINED;
+    }
+    return LOG_JSON;
+}
+
 static bool log_differs(const struct conf *old, const struct conf *fresh)
 {
-    if (old->log.access != fresh->log.access)
+    if (old->log.access != fresh->log.access || old->log.format != fresh->log.format)
         return true;
     return fresh->log.access == CONF_LOG_FILE && strcmp(old->log.path, fresh->log.path) != 0;
 }
@@ -170,6 +181,18 @@ static bool prepare_log(struct server *server, const struct conf *conf, struct s
         conf_problem_add(problems, conf->log.place, "log.access", "can't open %s: %s", conf->log.path,
                          strerror(errno));
     return change->log_fd != -1;
+}
+
+static void switch_log(struct server *server, const struct server_change *change)
+{
+    const struct conf *conf = change->generation->conf;
+    const struct log_sink sink = {.target = log_target_of(conf),
+                                  .format = log_format_of(conf),
+                                  .fd = change->log_fd,
+                                  .path = conf->log.path};
+
+    if (log_switch(server->log, &sink) == -1)
+        errlog("access log: not changed: %s", strerror(errno));
 }
 
 /* --- The change --- */
@@ -250,9 +273,8 @@ void server_change_commit(struct server *server, struct server_change *change)
     server_call_workers(server, on_adopt, change->calls);
     memset(change->workers, 0, server->worker_count * sizeof(struct worker_change *)); /* taken */
     server->generation = change->generation;
-    if (change->log_changed &&
-        log_switch(server->log, log_target_of(conf), change->log_fd, conf->log.path) == -1)
-        errlog("access log: not changed: %s", strerror(errno));
+    if (change->log_changed)
+        switch_log(server, change);
     if (old != NULL)
         server_announce(server, false);
     listen_set_commit(server->listening);

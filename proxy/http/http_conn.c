@@ -271,7 +271,11 @@ static bool finish_sending(struct http_conn *conn)
 
 static bool send_response(struct http_conn *conn)
 {
-    switch (flow_step(conn->exchange->flow)) {
+    struct http_exchange *exchange = conn->exchange;
+    enum flow_status status = flow_step(exchange->flow);
+    if (!exchange->report.has_first_byte && flow_head_done(exchange->flow))
+        http_exchange_note_first_byte(exchange);
+    switch (status) {
     case FLOW_ENDED:
         return finish_sending(conn);
     case FLOW_READY:

@@ -6,7 +6,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "proxy/http/open_files.h"
 
@@ -33,14 +32,8 @@ struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loo
     exchange->fill = (struct http_fill){0};
     exchange->body = ENDPOINT_NONE;
     exchange->flow = NULL;
-    exchange->began_ms = loop_now_ms();
     exchange->outcome = OUTCOME_COMPLETE;
-    exchange->report = *template;
-    clock_gettime(CLOCK_REALTIME, &exchange->report.began);
-    exchange->handshake_bytes = is_first ? template->directions[SESSION_TO_CLIENT].head_bytes : 0;
-    exchange->report.directions[SESSION_TO_CLIENT].head_bytes = exchange->handshake_bytes;
-    if (!is_first)
-        exchange->report.directions[SESSION_TO_SERVER].head_bytes = 0;
+    http_exchange_begin_report(exchange, template, is_first);
     return exchange;
 }
 
@@ -56,28 +49,6 @@ void http_exchange_free(struct http_exchange *exchange)
     free(exchange->head.data);
     free(exchange->path);
     free(exchange);
-}
-
-/* For logs: visible ASCII only, so that it is valid in JSON and harmless on a terminal. */
-void http_exchange_describe(struct http_exchange *exchange)
-{
-    struct http_slice line = exchange->request.line;
-    char *out = exchange->report.request;
-    size_t size =
-        line.size < sizeof(exchange->report.request) ? line.size : sizeof(exchange->report.request) - 1;
-    for (size_t i = 0; i < size; i++)
-        out[i] = line.at[i] >= ' ' && line.at[i] <= '~' ? line.at[i] : '?';
-    out[size] = '\0';
-}
-
-void http_exchange_update(const struct http_exchange *exchange, struct report *report)
-{
-    report->duration_ms = loop_now_ms() - exchange->began_ms;
-    if (exchange->flow) {
-        struct flow_report *direction = &report->directions[SESSION_TO_CLIENT];
-        flow_report(exchange->flow, direction);
-        direction->head_bytes += exchange->handshake_bytes;
-    }
 }
 
 void http_exchange_set_data(struct http_exchange *exchange, void *data)

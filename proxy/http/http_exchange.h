@@ -51,8 +51,13 @@ struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loo
 /* Flow, file and memory go; nobody is told. NULL: nothing. */
 void http_exchange_free(struct http_exchange *exchange);
 
-/* Puts the request line, as far as it was read, into the report. */
+/* exchange_report.c: what its record tells, from http_exchange_new() on. */
+void http_exchange_begin_report(struct http_exchange *exchange, const struct report *template, bool is_first);
+/* The head is there, or as much of it as there will be: puts the request, as far as it was read, into the
+ * record. */
 void http_exchange_describe(struct http_exchange *exchange);
+/* The kernel has taken the first bytes of its answer. */
+void http_exchange_note_first_byte(struct http_exchange *exchange);
 /* Brings what changes while it goes on up to date in report, a copy of exchange->report or that itself. */
 void http_exchange_update(const struct http_exchange *exchange, struct report *report);
 

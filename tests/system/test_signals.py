@@ -227,21 +227,6 @@ def test_a_reload_to_an_address_that_is_taken_is_refused(reloadable, closing):
         assert echoes(sock)
 
 
-def test_log_reopen(file_server, big_root):
-    daemon = file_server(big_root)
-    assert http.curl(daemon.url("web", "/small")).returncode == 0
-    daemon.wait_records(1)
-    old = daemon.log_path.with_name("access.log.1")
-    os.rename(daemon.log_path, old)
-    assert http.curl(daemon.url("web", "/index.html")).returncode == 0
-    wait_for(lambda: old.read_text().count("\n") == 2, "the second line in the renamed file")
-    daemon.signal(signal.SIGUSR1)
-    wait_for(daemon.log_path.exists, "the new file")
-    assert http.curl(daemon.url("web", "/small")).returncode == 0
-    assert daemon.wait_record()["request"] == "GET /small HTTP/1.1"
-    assert old.read_text().count("\n") == 2
-
-
 def test_a_unix_socket_of_a_killed_process_does_not_stop_the_next(proxy, backend, tmp_path):
     server = backend(echo)
     listener = {"address": f"unix:{tmp_path}/front.sock"}

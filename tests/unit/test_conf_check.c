@@ -134,7 +134,8 @@ static const struct fixture_case values[] = {
     {FIXTURE_BASE "log = { access = \"stdeer\"; };", "test.conf:2: log.access: \"stdeer\" is not one of "
                                                      "\"off\", \"stderr\", \"stdout\", or a path with a / in "
                                                      "quotes: did you mean \"stderr\"?\n"},
-    {FIXTURE_BASE "log = { format = \"text\"; };", "test.conf:2: log.format: \"text\" is not \"json\"\n"},
+    {FIXTURE_BASE "log = { format = \"text\"; };",
+     "test.conf:2: log.format: \"text\" is not one of \"json\", \"combined\"\n"},
     {FIXTURE_BASE "capabilities = [ \"net_admin\",\n\"net_bind_servce\" ];",
      "test.conf:3: capabilities[1]: \"net_bind_servce\" is unknown: expected a list of any of "
      "\"net_bind_service\", "

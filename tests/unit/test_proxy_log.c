@@ -52,7 +52,7 @@ static void use_file(struct log *log, const char *path)
     const int fd = log_open_target(LOG_FILE, path, (unsigned)-1, (unsigned)-1);
 
     assert_true(fd >= 0);
-    assert_int_equal(log_switch(log, LOG_FILE, fd, path), 0);
+    assert_int_equal(log_switch(log, &(struct log_sink){LOG_FILE, LOG_JSON, fd, path}), 0);
 }
 
 static void post(struct log *log, uint64_t id)
@@ -147,7 +147,7 @@ static void test_reopen_and_switch(void **state)
     use_file(log, b);
     post(log, 4);
     wait_written(log, 4);
-    assert_int_equal(log_switch(log, LOG_OFF, -2, NULL), 0);
+    assert_int_equal(log_switch(log, &(struct log_sink){.target = LOG_OFF, .fd = -2}), 0);
     post(log, 5);
     log_free(log);
     assert_int_equal(read_ids(old, ids, 8), 2);
@@ -195,7 +195,7 @@ static void test_a_stuck_reader(void **state)
     reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     writer = log_open_target(LOG_FILE, path, (unsigned)-1, (unsigned)-1);
     assert_true(reader >= 0 && writer >= 0);
-    assert_int_equal(log_switch(log, LOG_FILE, writer, path), 0);
+    assert_int_equal(log_switch(log, &(struct log_sink){LOG_FILE, LOG_JSON, writer, path}), 0);
     assert_int_equal(log_start(log), 0);
     for (uint64_t i = 0; i < 20000; i++)
         post(log, i);

@@ -73,8 +73,10 @@ static void test_what_is_optional(void **state)
     char *text;
 
     (void)state;
+    report.kind = REPORT_RESPONSE;
     snprintf(report.request, sizeof(report.request), "GET / HTTP/1.1");
     report.status = 404;
+    report.request_ms = 3;
     report.has_tls = true;
     report.tls = (struct tls_facts){.version = "TLSv1.3",
                                     .cipher = "TLS_AES_128_GCM_SHA256",
@@ -85,11 +87,22 @@ static void test_what_is_optional(void **state)
     report.outcome = OUTCOME_TIMEOUT;
     snprintf(report.detail, sizeof(report.detail), "idle");
     text = render(&report);
-    assert_non_null(strstr(text, "\"request\":\"GET / HTTP/1.1\",\"status\":404,\"duration_ms\""));
+    assert_non_null(
+        strstr(text, "\"request\":\"GET / HTTP/1.1\",\"status\":404,\"request_ms\":3,\"duration_ms\""));
     assert_non_null(strstr(text,
                            "\"outcome\":\"timeout\",\"detail\":\"idle\",\"tls\":{\"version\":\"TLSv1.3\","
                            "\"cipher\":\"TLS_AES_128_GCM_SHA256\",\"sni\":\"localhost\",\"resumed\":true,"
                            "\"alpn\":\"h2\",\"client_name\":\"Ann\"}"));
+    free(text);
+    snprintf(report.host, sizeof(report.host), "h:8080");
+    snprintf(report.referer, sizeof(report.referer), "http://h/");
+    snprintf(report.user_agent, sizeof(report.user_agent), "curl/8");
+    report.has_first_byte = true;
+    report.ttfb_ms = 5;
+    text = render(&report);
+    assert_non_null(strstr(text,
+                           "404,\"host\":\"h:8080\",\"referer\":\"http://h/\",\"user_agent\":\"curl/8\","
+                           "\"request_ms\":3,\"ttfb_ms\":5,\"duration_ms\":12"));
     free(text);
     report.outcome = OUTCOME_OPEN; /* nobody has closed it yet */
     text = render(&report);
@@ -103,6 +116,7 @@ static void test_bytes_that_are_no_text(void **state)
     char *text;
 
     (void)state;
+    report.kind = REPORT_RESPONSE;
     snprintf(report.request, sizeof(report.request), "GET /\xff\"\n\x01 HTTP/1.1");
     text = render(&report);
     assert_non_null(strstr(text, "\"request\":\"GET /\xc3\xbf\\\"\\n\\u0001 HTTP/1.1\""));

@@ -50,7 +50,8 @@ class Sluice:
         self.file = self.directory / "sluice.conf"
         self.plans = []
         self.expected_exit = 0
-        self.check_logs = args is None
+        # Records are read where they are expected, as JSON.
+        self.check_logs = args is None and (settings or {}).get("log", {}).get("format") != "combined"
         if args is None:
             self.write(settings, text)
             args = ("run", "-c", self.file)

@@ -1,0 +1,154 @@
+/* See report_combined.h. Refuses to allocate: a line is bounded, as are the texts of a record. */
+#include "proxy/report_combined.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A line that is being written. There is always room: see REPORT_COMBINED_MAX. */
+struct line {
+    char *text;
+    size_t size;
+};
+
+static void put_bytes(struct line *line, const char *text, size_t size)
+{
+    assert(size <= REPORT_COMBINED_MAX - line->size);
+    memcpy(line->text + line->size, text, size);
+    line->size += size;
+}
+
+static void put(struct line *line, const char *text)
+{
+    put_bytes(line, text, strlen(text));
+}
+
+static void put_number(struct line *line, uint64_t number)
+{
+    char digits[24];
+    const int size = snprintf(digits, sizeof(digits), "%" PRIu64, number);
+
+    put_bytes(line, digits, (size_t)size);
+}
+
+static void put_escaped(struct line *line, const char *text)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (; *text != '\0'; text++) {
+        const unsigned char byte = (unsigned char)*text;
+
+        if (byte >= ' ' && byte <= '~' && byte != '"' && byte != '\\')
+            put_bytes(line, text, 1);
+        else
+            put_bytes(line, (const char[]){'\\', 'x', digits[byte >> 4], digits[byte & 15]}, 4);
+    }
+}
+
+/* A client's text: "-" where there is none. */
+static void put_quoted(struct line *line, const char *text)
+{
+    put(line, " \"");
+    put_escaped(line, text[0] != '\0' ? text : "-");
+    put(line, "\"");
+}
+
+/* "127.0.0.1:80" and "[::1]:80" without their ports; "unix:" without its path, which may hold anything. */
+static void put_client(struct line *line, const char *client)
+{
+    const char *colon = strrchr(client, ':');
+
+    if (strncmp(client, "unix:", 5) == 0)
+        put(line, "unix:");
+    else if (colon == NULL)
+        put(line, "-");
+    else if (client[0] == '[')
+        put_bytes(line, client + 1, (size_t)(colon - client) - 2);
+    else
+        put_bytes(line, client, (size_t)(colon - client));
+}
+
+/* strftime()'s %b would be the locale's. */
+static void put_time(struct line *line, time_t seconds)
+{
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    char text[64];
+    struct tm local;
+    long minutes;
+
+    localtime_r(&seconds, &local);
+    minutes = local.tm_gmtoff / 60;
+    snprintf(text, sizeof(text), " - - [%02d/%s/%d:%02d:%02d:%02d %c%02ld%02ld]", local.tm_mday,
+             months[local.tm_mon], local.tm_year + 1900, local.tm_hour, local.tm_min, local.tm_sec,
+             minutes < 0 ? '-' : '+', (minutes < 0 ? -minutes : minutes) / 60,
+             (minutes < 0 ? -minutes : minutes) % 60);
+    put(line, text);
+}
+
+static int broken_status(enum report_closed_by closed_by)
+{
+    switch (closed_by) {
+    case CLOSED_BY_CLIENT:
+        return 499;
+    case CLOSED_BY_SERVER:
+        return 502;
+    case CLOSED_BY_SLUICE:
+        break;
+    }
+    return 500;
+}
+
+int report_combined_status(const struct report *report)
+{
+    if (report->kind == REPORT_RESPONSE && report->status != 0)
+        return report->status;
+    switch (report->outcome) {
+    case OUTCOME_OPEN:
+    case OUTCOME_COMPLETE:
+        return 200;
+    case OUTCOME_RESET:
+    case OUTCOME_TRUNCATED:
+        return broken_status(report->closed_by);
+    case OUTCOME_TIMEOUT:
+        return 408;
+    case OUTCOME_REFUSED:
+        return 403;
+    case OUTCOME_NO_SERVER:
+        return 502;
+    case OUTCOME_HANDSHAKE:
+    case OUTCOME_BAD_REQUEST:
+        return 400;
+    case OUTCOME_LIMITED:
+    case OUTCOME_STOPPED:
+        return 503;
+    }
+    return 500;
+}
+
+size_t report_write_combined(const struct report *report, char text[REPORT_COMBINED_MAX])
+{
+    const bool is_response = report->kind == REPORT_RESPONSE;
+    struct line line = {.text = text};
+
+    put_client(&line, report->client);
+    put_time(&line, report->began.tv_sec);
+    if (is_response) {
+        put_quoted(&line, report->request);
+    } else {
+        put(&line, " \"TCP ");
+        put_escaped(&line, report->listener);
+        put(&line, " ");
+        put_escaped(&line, report->target[0] != '\0' ? report->target : "-");
+        put(&line, "\"");
+    }
+    put(&line, " ");
+    put_number(&line, (uint64_t)report_combined_status(report));
+    put(&line, " ");
+    put_number(&line, report->directions[SESSION_TO_CLIENT].bytes);
+    put_quoted(&line, is_response ? report->referer : "");
+    put_quoted(&line, is_response ? report->user_agent : "");
+    return line.size;
+}
