@@ -23,11 +23,20 @@ static mover_step_fn *const step_of[RELAY_MODE_COUNT] = {
     [RELAY_COPY] = move_copy_step,
 };
 
+static struct flow_head head_of(struct flow_part *part)
+{
+    return (struct flow_head){.data = part->head,
+                              .part = part,
+                              .size = (uint32_t)part->head_size,
+                              .generated = (uint32_t)part->generated};
+}
+
 void flow_init(struct flow *flow, const struct flow_options *options)
 {
     struct loop *loop = options->sink->loop;
+    struct endpoint *source = options->parts != NULL ? &options->parts->source : options->source;
     *flow = (struct flow){
-        .source = options->source,
+        .source = source,
         .sink = options->sink,
         .policy = options->policy,
         .counters = options->counters,
@@ -35,7 +44,7 @@ void flow_init(struct flow *flow, const struct flow_options *options)
         .closes = options->closes,
         .filters = options->filters,
         .pace = options->pace,
-        .facts = {.small = true, .not_regular_file = options->source->not_regular},
+        .facts = {.small = true, .not_regular_file = source->not_regular},
         .copy_room = (uint32_t)(FLOW_COPY_ROOM_MIN < loop->copy_size ? FLOW_COPY_ROOM_MIN : loop->copy_size),
         .segment = -1,
     };
@@ -47,15 +56,18 @@ void flow_init(struct flow *flow, const struct flow_options *options)
 struct flow *flow_new(struct loop *loop, const struct flow_options *options)
 {
     assert(options->sink->loop == loop);
+    assert((options->parts == NULL) == (options->source != NULL));
     (void)loop;
-    const bool has_head = options->head_size != 0;
+    const bool has_head = options->head_size != 0 || options->parts != NULL;
     struct flow *flow = malloc(sizeof(*flow) + (has_head ? sizeof(*flow->head) : 0));
     if (flow == NULL)
         return NULL;
     flow_init(flow, options);
     if (has_head) {
         flow->head = (struct flow_head *)(flow + 1);
-        *flow->head = (struct flow_head){.data = options->head, .size = (uint32_t)options->head_size};
+        *flow->head = options->parts != NULL
+                          ? head_of(options->parts)
+                          : (struct flow_head){.data = options->head, .size = (uint32_t)options->head_size};
     }
     return flow;
 }
@@ -114,6 +126,11 @@ static bool is_of(const struct flow_segment *segment, const struct plan_choice *
            segment->source_crypto == choice->source_crypto && segment->sink_crypto == choice->sink_crypto;
 }
 
+static bool has_parts(const struct flow *flow)
+{
+    return flow->head != NULL && flow->head->part != NULL;
+}
+
 /* -1: no memory for the account of a second segment. */
 static int plan(struct flow *flow)
 {
@@ -127,23 +144,24 @@ static int plan(struct flow *flow)
     flow->choice = plan_choose(&input);
     flow->planned = true;
     flow->segment = -1; /* begun with its first byte */
-    if (flow->segment_count != 0 && flow->later == NULL && !is_of(&flow->first, &flow->choice))
+    /* A part's bytes and what is generated before them are of two kinds. */
+    const bool another = has_parts(flow) || (flow->segment_count != 0 && !is_of(&flow->first, &flow->choice));
+    if (another && flow->later == NULL)
         flow->later = calloc(FLOW_SEGMENTS_MAX - 1, sizeof(*flow->later));
-    return flow->segment_count == 0 || flow->later != NULL || is_of(&flow->first, &flow->choice) ? 0 : -1;
+    return another && flow->later == NULL ? -1 : 0;
 }
 
-static int find_segment(struct flow *flow)
+static int find_segment(struct flow *flow, const struct plan_choice *choice)
 {
     int index = (int)flow->segment_count - 1;
-    while (index >= 0 && !is_of(segment_at(flow, index), &flow->choice))
+    while (index >= 0 && !is_of(segment_at(flow, index), choice))
         index--;
     return index;
 }
 
-static int begin_segment(struct flow *flow)
+static int begin_segment(struct flow *flow, const struct plan_choice *choice)
 {
-    const struct plan_choice *choice = &flow->choice;
-    const int same = find_segment(flow);
+    const int same = find_segment(flow, choice);
     /* A plan that came to the same result again goes on with the segment it had. */
     if (same != -1 && same == flow->segment_count - 1)
         return same;
@@ -164,14 +182,9 @@ static int begin_segment(struct flow *flow)
     return flow->segment_count++;
 }
 
-void flow_account(struct flow *flow, size_t n)
+static void account(struct flow *flow, int segment, const struct plan_choice *choice, size_t n)
 {
-    const struct plan_choice *choice = &flow->choice;
-    if (n == 0)
-        return;
-    if (flow->segment == -1)
-        flow->segment = (int8_t)begin_segment(flow);
-    segment_at(flow, flow->segment)->bytes += n;
+    segment_at(flow, segment)->bytes += n;
     const bool user = relay_is_user(choice->mode, choice->source_crypto, choice->sink_crypto);
     *(user ? &flow->user_bytes : &flow->kernel_bytes) += n;
     flow->sink->loop->moved += n;
@@ -185,6 +198,22 @@ void flow_account(struct flow *flow, size_t n)
     relay_counter_add(user ? &flow->counters->user_bytes : &flow->counters->kernel_bytes, n);
 }
 
+void flow_account(struct flow *flow, size_t n)
+{
+    if (n == 0)
+        return;
+    if (flow->segment == -1)
+        flow->segment = (int8_t)begin_segment(flow, &flow->choice);
+    account(flow, flow->segment, &flow->choice, n);
+}
+
+static void account_generated(struct flow *flow, size_t n)
+{
+    const struct plan_choice choice = {
+        .mode = RELAY_COPY, .sink_crypto = flow->choice.sink_crypto, .reason = RELAY_REASON_GENERATED};
+    account(flow, begin_segment(flow, &choice), &choice, n);
+}
+
 void flow_add_head_bytes(struct flow *flow, uint64_t n)
 {
     flow->head_bytes += n;
@@ -194,10 +223,16 @@ void flow_add_head_bytes(struct flow *flow, uint64_t n)
 
 void flow_account_head(struct flow *flow, size_t n)
 {
+    const uint32_t bare = flow->head->size - flow->head->generated;
+    const size_t left = flow->head->sent < bare ? bare - flow->head->sent : 0;
+    const size_t outside = n < left ? n : left;
     flow->head->sent += (uint32_t)n;
-    if (flow->pace != NULL)
-        pace_spend(flow->pace, n);
-    flow_add_head_bytes(flow, n);
+    if (outside != 0 && flow->pace != NULL)
+        pace_spend(flow->pace, outside);
+    if (outside != 0)
+        flow_add_head_bytes(flow, outside);
+    if (n > outside)
+        account_generated(flow, n - outside);
 }
 
 enum io_status flow_send_head(struct flow *flow)
@@ -206,10 +241,10 @@ enum io_status flow_send_head(struct flow *flow)
     struct flow_head *head = flow->head;
     bool body =
         (source->kind == ENDPOINT_FILE || source->kind == ENDPOINT_MEMORY) && source->offset < source->end;
-    while (!flow_head_done(flow)) {
+    while (flow_head_left(flow) != 0) {
         size_t n;
         enum io_status status =
-            endpoint_write(flow->sink, head->data + head->taken, head->size - head->taken, body, &n);
+            endpoint_write(flow->sink, head->data + head->taken, flow_head_left(flow), body, &n);
         if (status != IO_OK)
             return status;
         head->taken += (uint32_t)n;
@@ -280,6 +315,16 @@ static bool pace_allows(struct flow *flow)
     return false;
 }
 
+static void next_part(struct flow *flow)
+{
+    struct flow_part *part = flow->head->part->next;
+    flow->source = &part->source;
+    *flow->head = head_of(part);
+    flow->head->later = true;
+    flow->facts = (struct plan_facts){.not_regular_file = part->source.not_regular};
+    flow->source_ended = flow->planned = flow->replan = false;
+}
+
 enum flow_status flow_step(struct flow *flow)
 {
     if (flow->end != FLOW_END_NONE)
@@ -310,7 +355,10 @@ enum flow_status flow_step(struct flow *flow)
         case MOVE_MORE:
             return pace_allows(flow) ? FLOW_READY : FLOW_WAITING;
         case MOVE_EOF:
-            return finish_sink(flow);
+            if (!flow_has_more(flow))
+                return finish_sink(flow);
+            next_part(flow);
+            break;
         case MOVE_DENIED:
             return finish(flow, FLOW_END_DENIED, 0);
         case MOVE_SOURCE_BROKEN:
@@ -351,7 +399,8 @@ enum relay_reason flow_refusal(const struct flow *flow)
 
 bool flow_head_done(const struct flow *flow)
 {
-    return flow->head == NULL || flow->head->taken == flow->head->size;
+    const struct flow_head *head = flow->head;
+    return head == NULL || head->later || head->taken >= head->size - head->generated;
 }
 
 bool flow_source_ended(const struct flow *flow)

@@ -15,8 +15,23 @@ struct filter_chain;
 struct flow;
 struct pace;
 
+/* One of several sources that a flow moves one after another (ranges of a file, text between them), and what
+ * goes before it. Each is planned anew and has segments of its own kind; the end of one is the beginning of
+ * the next, of all but the last nobody hears. */
+struct flow_part {
+    struct endpoint source; /* FILE or MEMORY */
+    const void *head;       /* written before the source's first byte, in the same segment or TLS record */
+    size_t head_size;
+    size_t generated; /* The last so many bytes of head are payload: made in memory, they are counted as such,
+                         copied for the reason `generated`. The others are counted in head_bytes. Both are
+                         exempt from the policy, but wait for its verdict on the source */
+    struct flow_part *next; /* NULL: the last */
+};
+
 struct flow_options {
     struct endpoint *source, *sink; /* borrowed; outlive the flow */
+    struct flow_part *parts;        /* instead of source, head and filters; NULL: none. The list, and what it
+                                       points at, is borrowed and outlives the flow, which changes it */
     struct relay_policy policy;
     struct relay_counters *counters; /* live sums; NULL: none kept. Outlive the flow */
     const void *head; /* written before the source's first byte, in the same segment; borrowed until
@@ -83,7 +98,7 @@ int flow_error(const struct flow *flow); /* the errno behind SOURCE and SINK end
  * that broke is open. */
 const char *flow_detail(const struct flow *flow);
 enum relay_reason flow_refusal(const struct flow *flow); /* behind FLOW_END_REFUSED */
-bool flow_head_done(const struct flow *flow);            /* head is no longer needed */
+bool flow_head_done(const struct flow *flow);            /* head is no longer needed (parts': it was sent) */
 bool flow_source_ended(const struct flow *flow);         /* the source has said its last byte */
 bool flow_waits_for_sink(const struct flow *flow);       /* bytes are held back by the sink, or by the pace */
 bool flow_is_paused(const struct flow *flow);            /* by its pace: not idle, whatever its peers do */

@@ -30,7 +30,8 @@ static bool ends_with_close(const struct flow *flow)
 {
     const struct endpoint *source = flow->source;
     bool known = source->kind == ENDPOINT_FILE || source->kind == ENDPOINT_MEMORY;
-    return flow->closes && (flow->source_ended || (known && source->offset == source->end));
+    return flow->closes && !flow_has_more(flow) &&
+           (flow->source_ended || (known && source->offset == source->end));
 }
 
 /* Writes as much as the sink takes. *done bytes went out; the head's come first and are counted apart. */
@@ -136,11 +137,9 @@ static bool turned_bulk(struct flow *flow, size_t got, size_t room)
 /* Puts the rest of the head in front of the first bytes, so that both leave in one segment or TLS record. */
 static size_t take_head(struct flow *flow, uint8_t *buffer, size_t room)
 {
-    if (flow_head_done(flow))
-        return 0;
-    const struct flow_head *head = flow->head;
-    const size_t left = head->size - head->taken, n = left < room ? left : room;
-    memcpy(buffer, head->data + head->taken, n);
+    const size_t left = flow_head_left(flow), n = left < room ? left : room;
+    if (n != 0)
+        memcpy(buffer, flow->head->data + flow->head->taken, n);
     return n;
 }
 

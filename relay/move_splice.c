@@ -214,7 +214,7 @@ enum move_status move_splice_step(struct flow *flow, size_t budget)
         flow->facts.tls_pending = true;
         return MOVE_SWITCH;
     }
-    if (!flow_head_done(flow)) {
+    if (flow_head_left(flow) != 0) {
         enum io_status head = endpoint_can_write(flow->sink) ? flow_send_head(flow) : IO_AGAIN;
         if (head != IO_OK)
             return head == IO_AGAIN ? MOVE_WAIT_SINK : MOVE_SINK_BROKEN;

@@ -33,9 +33,12 @@ struct flow_held {
 /* What goes before the source's first byte. */
 struct flow_head {
     const uint8_t *data;
+    struct flow_part *part; /* whose it is; NULL: the flow has none */
     uint32_t size;
-    uint32_t taken; /* sent, or copied into held: the caller's memory isn't needed for these */
+    uint32_t generated; /* of its last bytes: payload */
+    uint32_t taken;     /* sent, or copied into held: the caller's memory isn't needed for these */
     uint32_t sent;
+    bool later; /* not the first part's */
 };
 
 /* mmap: the window in use. */
@@ -111,6 +114,18 @@ void flow_account_head(struct flow *flow, size_t n);
 /* For the modes that send from a descriptor: the head, with MSG_MORE if a body follows. IO_OK once it is out.
  */
 enum io_status flow_send_head(struct flow *flow);
+
+/* How much of the head is still to be taken. */
+static inline size_t flow_head_left(const struct flow *flow)
+{
+    return flow->head != NULL ? flow->head->size - flow->head->taken : 0;
+}
+
+/* Whether another source follows the one in use. */
+static inline bool flow_has_more(const struct flow *flow)
+{
+    return flow->head != NULL && flow->head->part != NULL && flow->head->part->next != NULL;
+}
 
 /* How much of `size` bytes the pace lets go in this step; 0: the step is over (MOVE_MORE). */
 static inline size_t flow_allowed(const struct flow *flow, size_t size)
