@@ -73,7 +73,7 @@ struct flow_segment {
 /* An adaptive flow may change for ever: a kind that comes back gets a segment of its own only while there is
  * still one for every kind that has not come yet; then its bytes are added to the last segment of that kind.
  * Kinds: splice, and copy for each of tls_pending, control_record, urgent_data, pipe_limit, kernel_refused,
- * small_transfers. */
+ * small_transfers. Parts have fewer. */
 #define FLOW_SEGMENTS_MAX 12
 #define FLOW_SEGMENT_KINDS 7
 

@@ -106,9 +106,11 @@ void move_copy_release(struct flow *flow);
 /* What the filters want now; true: that has changed, so plan again. */
 bool flow_note_filters(struct flow *flow);
 
+/* flow->choice was made anew. -1: no memory for the account of another kind. */
+int flow_account_prepare(struct flow *flow);
 /* n payload bytes were given to the sink in the mode of flow->choice. */
 void flow_account(struct flow *flow, size_t n);
-/* n bytes of the head were. */
+/* n bytes of the head were: of its payload, once the rest is out. */
 void flow_account_head(struct flow *flow, size_t n);
 
 /* For the modes that send from a descriptor: the head, with MSG_MORE if a body follows. IO_OK once it is out.
