@@ -234,6 +234,9 @@ struct conf_files {
     char *root; /* absolute */
     char **index;
     size_t index_count;
+    char **try_files;
+    size_t try_count;
+    struct conf_place try_place;
     enum conf_symlinks symlinks;
     enum conf_dotfiles dotfiles;
 };

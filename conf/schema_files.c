@@ -25,6 +25,18 @@ static const struct schema_key files_keys[] = {
         .count_offset = offsetof(struct conf_files, index_count),
     },
     {
+        .name = "try_files",
+        .type = SCHEMA_STRINGS,
+        .help =
+            "What may answer a request, tried in this order: `$uri` stands for its path, a slash at the end "
+            "for a directory with an index; the last one may be a status, as in `=404`. Without it: the "
+            "path itself",
+        .example = "[ \"$uri\", \"$uri/\", \"$uri.html\", \"/index.html\" ]",
+        .offset = offsetof(struct conf_files, try_files),
+        .count_offset = offsetof(struct conf_files, try_count),
+        .place_offset = offsetof(struct conf_files, try_place),
+    },
+    {
         .name = "symlinks",
         .type = SCHEMA_CHOICE,
         .help = "Which symbolic links are followed, none ever out of the root: all, those that belong to the "

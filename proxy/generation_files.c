@@ -32,6 +32,8 @@ bool generation_build_files(struct generation *generation, struct conf_problems 
             .root = files->root,
             .index = files->index,
             .index_count = files->index_count,
+            .try_files = files->try_files,
+            .try_count = files->try_count,
             .symlinks = symlinks[files->symlinks],
             .dotfiles = files->dotfiles == CONF_DOTFILES_ALLOW,
         });

@@ -61,7 +61,8 @@ struct http_files *http_files_new(const struct http_files_options *options)
     files->symlinks = options->symlinks;
     files->dotfiles = options->dotfiles;
     files->root_fd = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (files->root_fd == -1 || !copy_index(files, options)) {
+    if (files->root_fd == -1 || !copy_index(files, options) ||
+        !try_files_init(&files->tries, options->try_files, options->try_count)) {
         int error = errno;
         http_files_free(files);
         errno = error;
@@ -80,6 +81,7 @@ void http_files_free(struct http_files *files)
     for (size_t i = 0; i < files->index_count; i++)
         free(files->index[i]);
     free(files->index);
+    try_files_free(&files->tries);
     if (files->root_fd != -1)
         close(files->root_fd);
     free(files);

@@ -17,6 +17,8 @@ struct http_files_options {
     const char *root;   /* a directory */
     char *const *index; /* names tried in a directory, in order; copied */
     size_t index_count;
+    char *const *try_files;           /* what may answer, in order: see try_files.h; copied */
+    size_t try_count;                 /* 0: the path itself, and 403 for a directory without an index */
     enum http_symlinks symlinks;      /* which are followed, everywhere beneath the root */
     bool dotfiles;                    /* names that begin with a dot are served, not 404 */
     const struct http_opener *opener; /* copied; NULL: http_opener_disk */

@@ -9,15 +9,15 @@
 #include "proxy/http/mime.h"
 #include "proxy/http/respond_file.h"
 
+bool files_is_missing(int error)
+{
+    return error == ENOENT || error == ENOTDIR || error == ENAMETOOLONG || error == EILSEQ ||
+           error == EINVAL; /* file systems that insist on an encoding */
+}
+
 static int status_of_error(int error)
 {
     switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-    case ENAMETOOLONG:
-    case EILSEQ: /* file systems that insist on an encoding */
-    case EINVAL:
-        return 404;
     case EACCES:
     case EPERM:
     case EXDEV: /* a link that leaves the root */

@@ -1,5 +1,6 @@
-/* From a path to the file that it means: directory or file, index files, kept open or opened anew.
- * Refuses to compare paths with roots: the kernel keeps the look-up beneath the root (openat2). */
+/* From a request's path to the file that it means: what is tried in turn, directory or file, index files,
+ * kept open or opened anew. Refuses to compare paths with roots: the kernel keeps the look-up beneath the
+ * root (openat2). */
 #include "proxy/http/files_lookup.h"
 
 #include <errno.h>
@@ -14,6 +15,8 @@ static void on_found(struct files_lookup *lookup, int fd, const struct stat *sta
 
 static void open_path(struct files_lookup *lookup)
 {
+    if (lookup->path[0] == '\0')
+        strcpy(lookup->path, "."); /* the root itself */
     const struct http_files *files = lookup->files;
     struct open_files *cache = http_exchange_open_files(lookup->exchange);
     struct open_file *open = cache ? open_files_get(cache, files->id, lookup->path) : NULL;
@@ -23,34 +26,100 @@ static void open_path(struct files_lookup *lookup)
         files->opener.open(files->opener.arg, &lookup->opening);
 }
 
-/* Puts the next index name behind the directory's path. false: there is none left. */
-static bool open_next_index(struct files_lookup *lookup)
+/* The directory's next index name; behind the last one the directory itself, which says whether it is one. */
+static void open_index(struct files_lookup *lookup)
 {
     const struct http_files *files = lookup->files;
-    if (lookup->next_index == files->index_count)
-        return false;
-    size_t size = http_target_rest(lookup->target).size;
-    if (size > 0)
-        lookup->path[size++] = '/';
-    const char *name = files->index[lookup->next_index++];
-    memcpy(lookup->path + size, name, strlen(name) + 1);
+    size_t size = lookup->item_size;
+    if (lookup->next_index == files->index_count) {
+        lookup->stage = LOOKUP_DIRECTORY;
+        lookup->path[size] = '\0';
+    } else {
+        const char *name = files->index[lookup->next_index++];
+        lookup->stage = LOOKUP_INDEX;
+        if (size > 0)
+            lookup->path[size++] = '/';
+        memcpy(lookup->path + size, name, strlen(name) + 1);
+    }
     open_path(lookup);
-    return true;
 }
 
+static const struct try_file *item_of(const struct files_lookup *lookup)
+{
+    return &lookup->files->tries.items[lookup->next_item - 1];
+}
+
+/* Whether the client has to ask for the directory by its own name first: what is in it names the rest of it
+ * relative to that. */
+static bool wants_redirect(const struct files_lookup *lookup)
+{
+    return item_of(lookup)->has_uri && !lookup->target->is_directory;
+}
+
+static void try_item(struct files_lookup *lookup, const struct try_file *item)
+{
+    const bool directory =
+        item->kind == TRY_DIRECTORY || (item->kind == TRY_EITHER && lookup->target->is_directory);
+    lookup->next_index = 0;
+    if (directory && !wants_redirect(lookup)) {
+        open_index(lookup);
+    } else {
+        lookup->stage = directory ? LOOKUP_DIRECTORY : LOOKUP_ITEM;
+        open_path(lookup);
+    }
+}
+
+static void try_next(struct files_lookup *lookup)
+{
+    const struct try_files *tries = &lookup->files->tries;
+    while (lookup->next_item < tries->count) {
+        const struct try_file *item = &tries->items[lookup->next_item++];
+        if (item->repeats && wants_redirect(lookup)) {
+            if (!lookup->was_directory)
+                continue;
+            files_answer_redirect(lookup);
+            return;
+        }
+        lookup->was_directory = false;
+        if (try_file_path(item, lookup->target, lookup->path, &lookup->item_size)) {
+            try_item(lookup, item);
+            return;
+        }
+    }
+    files_answer_status(lookup, tries->status);
+}
+
+/* What is being looked at is a directory. */
 static void on_directory(struct files_lookup *lookup)
 {
-    if (lookup->next_index == 0 && !lookup->target->is_directory)
-        files_answer_redirect(lookup);
-    else if (!open_next_index(lookup))
+    const enum try_kind kind = item_of(lookup)->kind;
+    switch (lookup->stage) {
+    case LOOKUP_INDEX:
         files_answer_status(lookup, 403);
+        return;
+    case LOOKUP_ITEM:
+        if (kind == TRY_EITHER) {
+            files_answer_redirect(lookup);
+        } else {
+            lookup->was_directory = true;
+            try_next(lookup);
+        }
+        return;
+    case LOOKUP_DIRECTORY:
+        if (wants_redirect(lookup))
+            files_answer_redirect(lookup);
+        else if (kind == TRY_EITHER)
+            files_answer_status(lookup, 403);
+        else
+            try_next(lookup); /* nothing in it answers for it */
+        return;
+    }
 }
 
 /* Takes the file; open: NULL, or the reference that holds fd. */
 static void on_found(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open)
 {
-    bool is_index = lookup->next_index > 0;
-    if (S_ISREG(stat->st_mode) && (is_index || !lookup->target->is_directory)) {
+    if (S_ISREG(stat->st_mode) && lookup->stage != LOOKUP_DIRECTORY) {
         files_answer_file(lookup, fd, stat, open);
         return;
     }
@@ -59,40 +128,46 @@ static void on_found(struct files_lookup *lookup, int fd, const struct stat *sta
         open_file_unref(open);
     else
         close(fd);
-    if (type == S_IFDIR) {
+    if (type == S_IFDIR)
         on_directory(lookup);
-    } else {
-        /* "file/" names a directory that isn't there; anything else is no file to serve. */
-        files_answer_status(lookup, type == S_IFREG ? 404 : 403);
-    }
+    else if (type == S_IFREG)
+        try_next(lookup); /* "file/" names a directory that isn't there */
+    else
+        files_answer_status(lookup, 403);
+}
+
+static void on_error(struct files_lookup *lookup, int error)
+{
+    struct open_files *cache = http_exchange_open_files(lookup->exchange);
+    if (lookup->stage == LOOKUP_INDEX && error == ENOENT)
+        open_index(lookup);
+    else if (files_is_missing(error))
+        try_next(lookup);
+    else if ((error == EMFILE || error == ENFILE) && cache && open_files_clear(cache))
+        open_path(lookup); /* descriptors that are kept for later go first */
+    else
+        files_answer_error(lookup, error);
 }
 
 static void on_opened(struct http_opening *opening, int error, int fd, const struct stat *stat)
 {
     struct files_lookup *lookup = (struct files_lookup *)opening;
     struct open_files *cache = http_exchange_open_files(lookup->exchange);
-    if (lookup->next_index > 0 && error == ENOENT) {
-        on_directory(lookup);
-    } else if (error) {
-        /* Descriptors that are kept for later go first. */
-        if ((error == EMFILE || error == ENFILE) && cache && open_files_clear(cache))
-            open_path(lookup);
-        else
-            files_answer_error(lookup, error);
-    } else {
-        /* What is neither file nor directory is not kept: holding it open may mean something to it. */
-        bool keep = cache && (S_ISREG(stat->st_mode) || S_ISDIR(stat->st_mode));
-        struct open_file *open =
-            keep ? open_files_put(cache, lookup->files->id, lookup->path, fd, stat) : NULL;
-        on_found(lookup, fd, stat, open);
+    if (error) {
+        on_error(lookup, error);
+        return;
     }
+    /* What is neither file nor directory is not kept: holding it open may mean something to it. */
+    const bool keep = cache && (S_ISREG(stat->st_mode) || S_ISDIR(stat->st_mode));
+    struct open_file *open = keep ? open_files_put(cache, lookup->files->id, lookup->path, fd, stat) : NULL;
+    on_found(lookup, fd, stat, open);
 }
 
 void files_lookup_start(const struct http_files *files, const struct http_target *target,
                         struct http_exchange *exchange)
 {
-    struct http_slice rest = http_target_rest(target);
-    struct files_lookup *lookup = malloc(sizeof(*lookup) + rest.size + 1 + files->index_longest + 2);
+    const size_t longest = http_target_rest(target).size + files->tries.longest + 1 + files->index_longest;
+    struct files_lookup *lookup = malloc(sizeof(*lookup) + longest + 2); /* "." at least */
     if (!lookup) {
         http_respond_status(exchange, 503, NULL);
         return;
@@ -106,12 +181,8 @@ void files_lookup_start(const struct http_files *files, const struct http_target
         .target = target,
         .exchange = exchange,
     };
-    if (rest.size == 0)
-        rest = (struct http_slice){".", 1};
-    memcpy(lookup->path, rest.at, rest.size);
-    lookup->path[rest.size] = '\0';
     http_exchange_set_data(exchange, lookup);
-    open_path(lookup);
+    try_next(lookup);
 }
 
 void files_lookup_cancel(struct files_lookup *lookup)

@@ -11,6 +11,7 @@
 #include "proxy/http/http_conn.h"
 #include "proxy/http/opener.h"
 #include "proxy/http/target.h"
+#include "proxy/http/try_files.h"
 
 struct open_file;
 
@@ -24,6 +25,13 @@ struct http_files {
     bool dotfiles;
     char **index;
     size_t index_count, index_longest;
+    struct try_files tries;
+};
+
+enum lookup_stage {
+    LOOKUP_ITEM,      /* what is being opened is to be a file */
+    LOOKUP_INDEX,     /* an index file of the item */
+    LOOKUP_DIRECTORY, /* the item, which is to be a directory */
 };
 
 /* One exchange between handle and its answer; the exchange's data. */
@@ -32,8 +40,12 @@ struct files_lookup {
     const struct http_files *files;
     const struct http_target *target;
     struct http_exchange *exchange;
-    size_t next_index; /* 0: the path itself is being opened */
-    char path[];       /* what is opened next; with room for the longest index name */
+    size_t next_item; /* of the tries; the one before is being looked at */
+    size_t item_size; /* its path's */
+    size_t next_index;
+    enum lookup_stage stage;
+    bool was_directory; /* the item before, which should have been a file */
+    char path[];        /* what is opened; room for the longest there can be */
 };
 
 /* files_lookup.c */
@@ -47,6 +59,8 @@ void files_lookup_cancel(struct files_lookup *lookup);
 /* files_answer.c: each ends the look-up and answers its exchange. */
 
 void files_answer_status(struct files_lookup *lookup, int status);
+/* Whether an errno of opening says that there is no such thing. */
+bool files_is_missing(int error);
 /* error: an errno of opening. */
 void files_answer_error(struct files_lookup *lookup, int error);
 /* To the request's path with a slash. */

@@ -26,6 +26,7 @@ const char *http_status_text(int status)
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {408, "Request Timeout"},
+        {410, "Gone"},
         {412, "Precondition Failed"},
         {414, "URI Too Long"},
         {416, "Range Not Satisfiable"},

@@ -247,6 +247,82 @@ static void test_policies(void **state)
                 by_owner, sizeof(by_owner) / sizeof(by_owner[0]));
 }
 
+struct try_table {
+    const char *texts[6];
+    struct files_case cases[16];
+};
+
+static const struct try_table try_tables[] = {
+    /* The usual one, with pages whose names have no extension. */
+    {{"$uri", "$uri/", "$uri.html", "=404"},
+     {{"/a.txt", 200, "hello", NULL},
+      {"/a.txt?x", 200, "hello", NULL},
+      {"/dir/", 200, "index of dir", NULL},
+      {"/dir", 301, NULL, "Location: /dir/"},
+      {"/dir?a=b", 301, NULL, "Location: /dir/?a=b"},
+      {"/empty", 200, "", "Content-Type: text/html; charset=utf-8"},
+      {"/empty/", 404, NULL, NULL},
+      {"/a.txt/", 404, NULL, NULL},
+      {"/noindex/", 404, NULL, NULL},
+      {"/noindex", 301, NULL, "Location: /noindex/"},
+      {"/missing", 404, NULL, NULL},
+      {"/outside", 403, NULL, NULL},
+      {"/fifo", 403, NULL, NULL},
+      {"/.git", 404, NULL, NULL}}},
+    /* An application of one page. */
+    {{"$uri", "/dir/index.html"},
+     {{"/a.txt", 200, "hello", "Content-Type: text/plain; charset=utf-8"},
+      {"/", 200, "index of dir", "Content-Type: text/html; charset=utf-8"},
+      {"/dir", 200, "index of dir", NULL},
+      {"/dir/", 200, "index of dir", NULL},
+      {"/some/route", 200, "index of dir", NULL},
+      {"/some/route/?x=y", 200, "index of dir", NULL},
+      {"/a.txt/x", 200, "index of dir", NULL},
+      {"/dangling", 200, "index of dir", NULL},
+      {"/outside", 403, NULL, NULL},
+      {"/.git/config", 404, NULL, NULL},
+      {"/%2e%2e/x", 400, NULL, NULL}}},
+    /* Directories of their own, and a status. */
+    {{"/dir$uri", "/second/", "=410"},
+     {{"/index.html", 200, "index of dir", NULL},
+      {"/a.txt", 200, "second choice", NULL},
+      {"/a/b", 200, "second choice", NULL},
+      {"/", 200, "second choice", NULL}}},
+    {{"$uri/index.txt", "/missing/", "/noindex/", "=410"},
+     {{"/second", 200, "second choice", NULL},
+      {"/second/", 200, "second choice", NULL},
+      {"/dir/", 410, NULL, NULL},
+      {"/strange/", 410, NULL, NULL}}},
+    /* No list does without an end. */
+    {{"$uri/"},
+     {{"/dir/", 200, "index of dir", NULL},
+      {"/dir", 301, NULL, "Location: /dir/"},
+      {"/a.txt", 404, NULL, NULL},
+      {"/a.txt/", 404, NULL, NULL},
+      {"/link-dir", 301, NULL, "Location: /link-dir/"},
+      {"/strange/", 403, NULL, NULL}}},
+    {{"=403"}, {{"/a.txt", 403, NULL, NULL}}},
+};
+
+static void test_try_files(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(try_tables) / sizeof(try_tables[0]); i++) {
+        const struct try_table *table = &try_tables[i];
+        size_t texts = 0, count = 0;
+        while (table->texts[texts])
+            texts++;
+        while (table->cases[count].path)
+            count++;
+        check_table(http_files_new(&(struct http_files_options){.root = root,
+                                                                .index = indexes,
+                                                                .index_count = 2,
+                                                                .try_files = (char *const *)table->texts,
+                                                                .try_count = texts}),
+                    table->cases, count);
+    }
+}
+
 static void test_names_too_long(void **state)
 {
     (void)state;
@@ -411,7 +487,7 @@ static void test_late_opener(void **state)
     fixture_init(&f, &handler);
     fixture_start(&f, false);
     fixture_send(&f, GET("/second/") GET("/a.txt"));
-    for (unsigned i = 1; i <= 3; i++) { /* the directory, index.html, index.txt */
+    for (unsigned i = 1; i <= 2; i++) { /* index.html, index.txt */
         assert_true(fixture_wait(&f, is_pending, (size_t)&fake));
         assert_int_equal(fake.opened, i);
         fixture_turn(&f);
@@ -454,6 +530,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_try_files),
         cmocka_unit_test(test_names_too_long),
         cmocka_unit_test(test_validators_follow_the_file),
         cmocka_unit_test(test_no_root),
