@@ -190,7 +190,8 @@ static bool begin_sending(struct http_conn *conn)
     }
     if (!exchange->failed) {
         const struct flow_options options = {
-            .source = &exchange->body,
+            .source = exchange->multipart ? NULL : &exchange->body,
+            .parts = exchange->multipart ? exchange->multipart->parts : NULL,
             .sink = conn->client,
             .policy = conn->options.policy,
             .counters = conn->options.counters[SESSION_TO_CLIENT],

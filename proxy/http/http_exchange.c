@@ -31,6 +31,7 @@ struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loo
     exchange->disk = NULL;
     exchange->fill = (struct http_fill){0};
     exchange->body = ENDPOINT_NONE;
+    exchange->multipart = NULL;
     exchange->flow = NULL;
     exchange->outcome = OUTCOME_COMPLETE;
     http_exchange_begin_report(exchange, template, is_first);
@@ -42,6 +43,7 @@ void http_exchange_free(struct http_exchange *exchange)
     if (!exchange)
         return;
     flow_free(exchange->flow);
+    http_multipart_free(exchange->multipart);
     http_fill_stop(&exchange->fill);
     endpoint_close(&exchange->body);
     open_file_unref(exchange->open);
@@ -92,6 +94,8 @@ void http_exchange_end(struct http_exchange *exchange)
     else if (exchange->request.minor == 0)
         http_head_add_text(head, "Connection: keep-alive\r\n");
     http_head_add_text(head, "\r\n");
+    if (exchange->multipart)
+        http_multipart_join(exchange->multipart, head, &exchange->body);
     if (exchange->body.fd == -1 && !exchange->memory)
         endpoint_open_memory(&exchange->body, exchange->loop, NULL, 0);
     exchange->failed = exchange->failed || head->failed;

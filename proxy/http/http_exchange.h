@@ -8,6 +8,7 @@
 
 #include "proxy/http/fill.h"
 #include "proxy/http/http_conn.h"
+#include "proxy/http/multipart.h"
 #include "proxy/http/request.h"
 #include "proxy/http/response.h"
 #include "relay/endpoint.h"
@@ -33,6 +34,7 @@ struct http_exchange {
     struct disk_port *disk;
     struct http_fill fill; /* of body, where it is a file */
     struct endpoint body;
+    struct http_multipart *multipart; /* several ranges of body; NULL: all that body has */
     struct flow *flow;
 
     uint64_t began_ms;

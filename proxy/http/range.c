@@ -1,11 +1,10 @@
-/* "bytes=first-last", "bytes=first-" and "bytes=-suffix".
- * Refuses to serve several ranges at once: a list of overlapping ones is a known way to exhaust servers. */
+/* "bytes=first-last, first-, -suffix": read, then made one where they meet.
+ * Refuses to guess: one range that can't be understood, and the field is ignored. */
 #include "proxy/http/range.h"
 
 #include <stdbool.h>
 
-/* Decimal digits up to the end or `stop`; a number past 64 bits is as good as the largest. false: no digit.
- */
+/* Decimal digits; a number past 64 bits is as good as the largest. false: no digit. */
 static bool take_number(struct http_slice *text, uint64_t *number)
 {
     size_t digits = 0;
@@ -20,40 +19,88 @@ static bool take_number(struct http_slice *text, uint64_t *number)
     return digits > 0;
 }
 
-static enum http_range suffix(struct http_slice text, uint64_t size, uint64_t *first, uint64_t *end)
+/* One range-spec. WHOLE: it is none. PARTS: bytes [*first, *end), none only where the whole has none. */
+static enum http_range take_spec(struct http_slice text, uint64_t size, uint64_t *first, uint64_t *end)
 {
-    uint64_t length;
-    if (!take_number(&text, &length) || text.size > 0)
-        return HTTP_RANGE_WHOLE;
-    if (length == 0)
-        return HTTP_RANGE_UNSATISFIABLE;
-    if (size == 0) {
-        /* Satisfiable by the letter, but Content-Range can't express a part of nothing. */
-        return HTTP_RANGE_WHOLE;
-    }
-    *first = length < size ? size - length : 0;
-    *end = size;
-    return HTTP_RANGE_PART;
-}
-
-enum http_range http_range_parse(struct http_slice value, uint64_t size, uint64_t *first, uint64_t *end)
-{
-    if (value.size < 6 || strncasecmp(value.at, "bytes=", 6) != 0)
-        return HTTP_RANGE_WHOLE;
-    struct http_slice text = http_slice_trim((struct http_slice){value.at + 6, value.size - 6});
-    if (text.size > 0 && text.at[0] == '-')
-        return suffix((struct http_slice){text.at + 1, text.size - 1}, size, first, end);
-    uint64_t from, last;
-    if (!take_number(&text, &from) || text.size == 0 || text.at[0] != '-')
+    uint64_t last = UINT64_MAX;
+    const bool has_first = take_number(&text, first);
+    if (text.size == 0 || text.at[0] != '-')
         return HTTP_RANGE_WHOLE;
     text.at++;
     text.size--;
-    bool has_last = take_number(&text, &last);
-    if (text.size > 0 || (has_last && last < from))
+    const bool has_last = take_number(&text, &last);
+    if (text.size > 0 || !(has_first || has_last))
         return HTTP_RANGE_WHOLE;
-    if (from >= size)
-        return HTTP_RANGE_UNSATISFIABLE;
-    *first = from;
+    if (!has_first) { /* the last `last` bytes: of nothing, too, if the whole has none */
+        *first = last < size ? size - last : 0;
+        *end = size;
+        return last > 0 ? HTTP_RANGE_PARTS : HTTP_RANGE_UNSATISFIABLE;
+    }
+    if (has_last && last < *first)
+        return HTTP_RANGE_WHOLE;
     *end = has_last && last < size ? last + 1 : size;
-    return HTTP_RANGE_PART;
+    return *first < size ? HTTP_RANGE_PARTS : HTTP_RANGE_UNSATISFIABLE;
+}
+
+static void remove_range(struct http_ranges *ranges, unsigned index)
+{
+    ranges->count--;
+    memmove(&ranges->at[index], &ranges->at[index + 1], (ranges->count - index) * sizeof(ranges->at[0]));
+}
+
+/* Adds [first, end) to ranges more than gap apart, and leaves them so. */
+static void add_range(struct http_ranges *ranges, uint64_t first, uint64_t end, uint64_t gap)
+{
+    unsigned place = ranges->count;
+    for (unsigned i = 0; i < ranges->count;) {
+        const uint64_t from = ranges->at[i].first, to = ranges->at[i].end;
+        if ((from > end && from - end > gap) || (first > to && first - to > gap)) {
+            i++;
+            continue;
+        }
+        /* What it has grown to may reach one that it did not before. */
+        first = from < first ? from : first;
+        end = to > end ? to : end;
+        place = i < place ? i : place;
+        remove_range(ranges, i);
+        i = 0;
+    }
+    memmove(&ranges->at[place + 1], &ranges->at[place], (ranges->count - place) * sizeof(ranges->at[0]));
+    ranges->at[place].first = first;
+    ranges->at[place].end = end;
+    ranges->count++;
+}
+
+enum http_range http_range_parse(struct http_slice value, uint64_t size, uint64_t gap,
+                                 struct http_ranges *ranges)
+{
+    if (value.size < 6 || strncasecmp(value.at, "bytes=", 6) != 0)
+        return HTTP_RANGE_WHOLE;
+    struct http_slice rest = {value.at + 6, value.size - 6}, spec;
+    unsigned asked = 0;
+    bool any = false;
+    ranges->count = 0;
+    while (http_slice_next(&rest, &spec)) {
+        uint64_t first, end;
+        if (spec.size == 0) /* RFC 9110 5.6.1.2: lists may have empty elements */
+            continue;
+        if (++asked > HTTP_RANGES_ASKED_MAX)
+            return HTTP_RANGE_WHOLE;
+        switch (take_spec(spec, size, &first, &end)) {
+        case HTTP_RANGE_WHOLE:
+            return HTTP_RANGE_WHOLE;
+        case HTTP_RANGE_PARTS:
+            any = true;
+            add_range(ranges, first, end, gap);
+            break;
+        case HTTP_RANGE_UNSATISFIABLE:
+            break;
+        }
+    }
+    if (asked == 0)
+        return HTTP_RANGE_WHOLE;
+    if (!any)
+        return HTTP_RANGE_UNSATISFIABLE;
+    /* A suffix of nothing is satisfiable, but Content-Range can't express a part of it. */
+    return size == 0 || ranges->count > HTTP_RANGES_MAX ? HTTP_RANGE_WHOLE : HTTP_RANGE_PARTS;
 }

@@ -65,16 +65,24 @@ static void take_file(struct http_exchange *exchange, const struct http_file *fi
     exchange->body.fill_arg = &exchange->fill;
 }
 
+/* What the body is; the fields that stand for the file follow. */
+static void add_content(struct http_exchange *exchange, const char *type, const char *boundary,
+                        uint64_t length)
+{
+    http_head_add_text(&exchange->head, "Content-Type: ");
+    http_head_add_text(&exchange->head, type);
+    http_head_add_text(&exchange->head, boundary);
+    http_head_add_text(&exchange->head, "\r\nContent-Length: ");
+    http_head_add_number(&exchange->head, length);
+    http_head_add_text(&exchange->head, "\r\nAccept-Ranges: bytes\r\n");
+}
+
 /* 200 or 206 with bytes [first, last) of the file. */
 static void respond_bytes(struct http_exchange *exchange, const struct http_file *file,
                           const struct http_validators *validators, int status, uint64_t first, uint64_t last)
 {
     http_exchange_begin(exchange, status);
-    http_head_add_text(&exchange->head, "Content-Type: ");
-    http_head_add_text(&exchange->head, file->content_type);
-    http_head_add_text(&exchange->head, "\r\nContent-Length: ");
-    http_head_add_number(&exchange->head, last - first);
-    http_head_add_text(&exchange->head, "\r\nAccept-Ranges: bytes\r\n");
+    add_content(exchange, file->content_type, "", last - first);
     if (status == 206) {
         http_head_add(&exchange->head, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n", first,
                       last - 1, file->size);
@@ -87,25 +95,59 @@ static void respond_bytes(struct http_exchange *exchange, const struct http_file
     http_exchange_end(exchange);
 }
 
+/* 206 with one or several ranges. */
+static void respond_ranges(struct http_exchange *exchange, const struct http_file *file,
+                           const struct http_validators *validators, const struct http_ranges *ranges)
+{
+    if (ranges->count == 1) {
+        respond_bytes(exchange, file, validators, 206, ranges->at[0].first, ranges->at[0].end);
+        return;
+    }
+    exchange->multipart = http_multipart_new(ranges, file->content_type, file->size);
+    if (!exchange->multipart) {
+        respond_bytes(exchange, file, validators, 200, 0, file->size);
+        return;
+    }
+    http_exchange_begin(exchange, 206);
+    add_content(exchange, "multipart/byteranges; boundary=", exchange->multipart->boundary,
+                exchange->multipart->length);
+    add_validators(exchange, validators);
+    take_file(exchange, file, 0, file->size);
+    http_exchange_end(exchange);
+}
+
+static void respond_unsatisfiable(struct http_exchange *exchange, const struct http_file *file)
+{
+    char line[64];
+    snprintf(line, sizeof(line), "Content-Range: bytes */%" PRIu64 "\r\n", file->size);
+    drop_file(file);
+    http_respond_status(exchange, 416, line);
+}
+
 static void respond_whole_or_part(struct http_exchange *exchange, const struct http_file *file,
                                   const struct http_validators *validators)
 {
-    struct http_slice range;
-    uint64_t first = 0, last = file->size;
+    struct http_slice value;
+    struct http_ranges ranges;
     enum http_range kind = HTTP_RANGE_WHOLE;
     /* RFC 9110 14.2: Range means something for GET only, and only once. */
     if (exchange->request.method == HTTP_METHOD_GET &&
-        http_request_field(&exchange->request, "Range", &range) &&
-        http_condition_range(&exchange->request, validators))
-        kind = http_range_parse(range, file->size, &first, &last);
-    if (kind == HTTP_RANGE_UNSATISFIABLE) {
-        char line[64];
-        snprintf(line, sizeof(line), "Content-Range: bytes */%" PRIu64 "\r\n", file->size);
-        drop_file(file);
-        http_respond_status(exchange, 416, line);
+        http_request_field(&exchange->request, "Range", &value) &&
+        http_condition_range(&exchange->request, validators)) {
+        const uint64_t gap = http_multipart_overhead(file->content_type, file->size);
+        kind = http_range_parse(value, file->size, gap, &ranges);
+    }
+    switch (kind) {
+    case HTTP_RANGE_WHOLE:
+        respond_bytes(exchange, file, validators, 200, 0, file->size);
+        return;
+    case HTTP_RANGE_PARTS:
+        respond_ranges(exchange, file, validators, &ranges);
+        return;
+    case HTTP_RANGE_UNSATISFIABLE:
+        respond_unsatisfiable(exchange, file);
         return;
     }
-    respond_bytes(exchange, file, validators, kind == HTTP_RANGE_PART ? 206 : 200, first, last);
 }
 
 void http_respond_file(struct http_exchange *exchange, const struct http_file *file)

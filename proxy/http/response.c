@@ -77,7 +77,7 @@ void http_head_add(struct http_head *head, const char *format, ...)
     head->size += (size_t)size;
 }
 
-static void add_bytes(struct http_head *head, const char *text, size_t size)
+void http_head_add_bytes(struct http_head *head, const char *text, size_t size)
 {
     if (!reserve(head, size))
         return;
@@ -87,7 +87,7 @@ static void add_bytes(struct http_head *head, const char *text, size_t size)
 
 void http_head_add_text(struct http_head *head, const char *text)
 {
-    add_bytes(head, text, strlen(text));
+    http_head_add_bytes(head, text, strlen(text));
 }
 
 void http_head_add_number(struct http_head *head, uint64_t number)
@@ -98,7 +98,7 @@ void http_head_add_number(struct http_head *head, uint64_t number)
         digits[--at] = (char)('0' + number % 10);
         number /= 10;
     } while (number > 0);
-    add_bytes(head, digits + at, sizeof(digits) - at);
+    http_head_add_bytes(head, digits + at, sizeof(digits) - at);
 }
 
 void http_head_begin(struct http_head *head, int status)

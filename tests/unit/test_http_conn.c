@@ -1,101 +1,13 @@
 /* An HTTP connection over TCP: order, keep-alive, deadlines, half-close, loss, and handlers that answer late.
  * The handler here is a fake one; files are test_http_files.c's. */
-#include "http_fixture.h"
-
-#include <sys/mman.h>
+#include "http_file_fixture.h"
 
 #include "proxy/http/http_conn_state.h"
 #include "proxy/http/request.h"
-#include "proxy/http/respond_file.h"
-
-#define HOST "Host: localhost\r\n"
-#define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"
-
-/* --- A handler that keeps what it is asked, and answers when the test says so --- */
-
-struct later {
-    struct http_exchange *asked[64];
-    char paths[64][64];
-    unsigned count, cancelled;
-    bool at_once; /* the page is the path itself */
-};
-
-static void later_handle(void *arg, const struct http_request *request, struct http_exchange *exchange)
-{
-    struct later *later = arg;
-    unsigned i = later->count++;
-    assert_true(i < 64);
-    later->asked[i] = exchange;
-    snprintf(later->paths[i], sizeof(later->paths[i]), "%s", request->resolved.path);
-    http_exchange_set_data(exchange, later);
-    assert_ptr_equal(http_exchange_data(exchange), later);
-    if (later->at_once)
-        http_respond_memory(exchange, 200, "text/plain", NULL, later->paths[i], strlen(later->paths[i]));
-}
-
-static void later_cancel(void *arg, struct http_exchange *exchange)
-{
-    struct later *later = arg;
-    assert_ptr_equal(exchange, later->asked[later->count - 1]);
-    later->cancelled++;
-}
-
-static struct http_handler handler_of(struct later *later)
-{
-    return (struct http_handler){later_handle, later_cancel, later};
-}
-
-static bool asked(struct fixture *f, size_t n)
-{
-    return ((struct later *)f->options.handler.arg)->count >= n;
-}
-
-static void begin(struct fixture *f, struct later *later, bool at_once)
-{
-    *later = (struct later){.at_once = at_once};
-    struct http_handler handler = handler_of(later);
-    fixture_init(f, &handler);
-}
 
 static bool body_is(const struct response *r, const char *text)
 {
     return r->body_size == strlen(text) && memcmp(r->body, text, r->body_size) == 0;
-}
-
-/* A file of that many bytes without a name, each position telling where it is. */
-static int make_file(size_t size)
-{
-    int fd = memfd_create("body", MFD_CLOEXEC);
-    assert_true(fd != -1);
-    uint32_t block[4096];
-    for (size_t at = 0; at < size; at += sizeof(block)) {
-        for (size_t i = 0; i < 4096; i++)
-            block[i] = (uint32_t)(at / 4 + i) * 2654435761u;
-        size_t n = size - at < sizeof(block) ? size - at : sizeof(block);
-        assert_int_equal(write(fd, block, n), n);
-    }
-    return fd;
-}
-
-static bool file_bytes_are(const char *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        uint32_t word = (uint32_t)(i / 4) * 2654435761u;
-        if (((const unsigned char *)&word)[i % 4] != (unsigned char)bytes[i])
-            return false;
-    }
-    return true;
-}
-
-static struct http_file file_of(int fd, size_t size)
-{
-    return (struct http_file){.fd = fd,
-                              .size = size,
-                              .mtime = 784111777,
-                              .mtime_ns = 784111777000000000,
-                              .inode = 7,
-                              .is_regular = true,
-                              .content_type = "application/octet-stream"};
 }
 
 /* --- Requests and answers --- */
@@ -348,169 +260,6 @@ static void test_http_10(void **state)
     f.peer = -1;
     assert_true(fixture_wait(&f, fixture_has_ended, 0));
     assert_int_equal(f.end, HTTP_END_CLOSED);
-    fixture_stop(&f);
-}
-
-/* --- Files: ranges, conditions, modes --- */
-
-static void answer_with_file(struct fixture *f, struct later *later, const struct http_file *file,
-                             const char *request)
-{
-    unsigned n = later->count;
-    fixture_send(f, request);
-    assert_true(fixture_wait(f, asked, n + 1));
-    http_respond_file(later->asked[n], file);
-}
-
-static struct response ask_file(struct fixture *f, struct later *later, size_t size, const char *request)
-{
-    size_t offset = f->received_size;
-    unsigned reports = f->report_count;
-    const struct http_file file = file_of(make_file(size), size);
-    answer_with_file(f, later, &file, request);
-    assert_true(fixture_wait(f, fixture_has_reports, reports + 1));
-    assert_true(fixture_wait(f, fixture_has_received, offset + 1));
-    fixture_turn(f);
-    bool has_body = strncmp(request, "HEAD ", 5) != 0 && f->reports[reports].status != 304;
-    return fixture_response(f, &offset, has_body);
-}
-
-#define ASK(lines) ask_file(&f, &later, 1000, "GET /x HTTP/1.1\r\n" HOST lines "\r\n")
-
-static void test_file_answers(void **state)
-{
-    (void)state;
-    struct fixture f;
-    struct later later;
-    begin(&f, &later, false);
-    fixture_start(&f, false);
-    struct response r = ASK("");
-    assert_int_equal(r.status, 200);
-    assert_int_equal(r.body_size, 1000);
-    assert_true(file_bytes_are(r.body, 1000));
-    assert_true(response_has(&r, "Accept-Ranges: bytes"));
-    assert_true(response_has(&r, "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT"));
-    assert_true(response_has(&r, "Content-Type: application/octet-stream"));
-    const char *etag = memmem(r.head, r.head_size, "\r\nETag: \"", 9);
-    assert_non_null(etag);
-    char tag[64], text[512];
-    assert_int_equal(sscanf(etag, "\r\nETag: %63[^\r]", tag), 1);
-    static char head[1024];
-    size_t head_size = r.head_size;
-    memcpy(head, r.head, head_size);
-
-    r = ask_file(&f, &later, 1000, "HEAD /x HTTP/1.1\r\n" HOST "Range: bytes=0-1\r\n\r\n");
-    assert_int_equal(r.status, 200); /* Range means nothing here */
-    assert_int_equal(r.head_size, head_size);
-    const char *date = memmem(head, head_size, "Date: ", 6);
-    assert_non_null(date);
-    memcpy(head + (date - head), r.head + (date - head), 35); /* may have moved on by a second */
-    assert_memory_equal(r.head, head, head_size);
-
-    r = ASK("Range: bytes=10-19\r\n");
-    assert_int_equal(r.status, 206);
-    assert_int_equal(r.body_size, 10);
-    assert_true(response_has(&r, "Content-Range: bytes 10-19/1000"));
-    char whole[20];
-    int fd = make_file(20);
-    assert_int_equal(pread(fd, whole, 20, 0), 20);
-    close(fd);
-    assert_memory_equal(r.body, whole + 10, 10);
-    r = ASK("Range: bytes=-1\r\n");
-    assert_true(response_has(&r, "Content-Range: bytes 999-999/1000"));
-    r = ASK("Range: bytes=0-1,5-6\r\n");
-    assert_int_equal(r.status, 200);
-    r = ASK("Range: bytes=0-1\r\nRange: bytes=0-1\r\n");
-    assert_int_equal(r.status, 200);
-    r = ASK("Range: bytes=1000-\r\n");
-    assert_int_equal(r.status, 416);
-    assert_true(response_has(&r, "Content-Range: bytes */1000"));
-    r = ASK("Range: bytes=0-1\r\nIf-Range: \"old\"\r\n");
-    assert_int_equal(r.status, 200);
-    snprintf(text, sizeof(text), "GET /x HTTP/1.1\r\n" HOST "Range: bytes=0-1\r\nIf-Range: %s\r\n\r\n", tag);
-    assert_int_equal(ask_file(&f, &later, 1000, text).status, 206);
-    assert_int_equal(ask_file(&f, &later, 1001, text).status, 200); /* another file, another tag */
-    snprintf(text, sizeof(text), "GET /x HTTP/1.1\r\n" HOST "If-None-Match: %s\r\n\r\n", tag);
-    r = ask_file(&f, &later, 1000, text);
-    assert_int_equal(r.status, 304);
-    assert_non_null(memmem(r.head, r.head_size, tag, strlen(tag)));
-    assert_null(memmem(r.head, r.head_size, "Content-Length", 14));
-    assert_int_equal(r.head + r.head_size - f.received, f.received_size);
-    r = ASK("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
-    assert_int_equal(r.status, 304);
-    r = ASK("If-Match: \"other\"\r\n");
-    assert_int_equal(r.status, 412);
-    r = ask_file(&f, &later, 0, GET("/empty"));
-    assert_int_equal(r.status, 200);
-    assert_int_equal(r.body_size, 0);
-    fixture_stop(&f);
-}
-
-static void test_modes(void **state)
-{
-    (void)state;
-    static const struct {
-        enum relay_force force;
-        enum relay_mode mode;
-        enum relay_reason reason;
-        bool is_user;
-    } table[] = {
-        {RELAY_AUTO, RELAY_SENDFILE, RELAY_REASON_PASSTHROUGH, false},
-        {RELAY_FORCE_SENDFILE, RELAY_SENDFILE, RELAY_REASON_FORCED, false},
-        {RELAY_FORCE_MMAP, RELAY_MMAP, RELAY_REASON_FORCED, true},
-        {RELAY_FORCE_COPY, RELAY_COPY, RELAY_REASON_FORCED, true},
-    };
-    static const size_t sizes[] = {1, 16383, 65537, 3000000};
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        struct fixture f;
-        struct later later;
-        begin(&f, &later, false);
-        f.options.policy.force = table[i].force;
-        fixture_start(&f, false);
-        for (size_t j = 0; j < sizeof(sizes) / sizeof(sizes[0]); j++) {
-            struct response r = ask_file(&f, &later, sizes[j], GET("/x"));
-            assert_int_equal(r.body_size, sizes[j]);
-            assert_true(file_bytes_are(r.body, sizes[j]));
-            const struct flow_report *report = &f.reports[j].directions[SESSION_TO_CLIENT];
-            assert_int_equal(report->segment_count, 1);
-            assert_int_equal(report->segments[0].mode, table[i].mode);
-            assert_int_equal(report->segments[0].reason, table[i].reason);
-            assert_int_equal(report->segments[0].bytes, sizes[j]);
-            assert_int_equal(report->user_bytes, table[i].is_user ? sizes[j] : 0);
-            assert_int_equal(report->head_bytes, r.head_size + (j == 0 ? 1000 : 0));
-            /* What has no payload is exempt from the policy. */
-            r = fixture_ask(&f, "DELETE / HTTP/1.1\r\n" HOST "\r\n");
-            assert_int_equal(r.status, 405);
-            f.reports[j] = f.reports[f.report_count - 1];
-            f.report_count = (unsigned)j + 1;
-        }
-        fixture_stop(&f);
-    }
-}
-
-/* Zero copy required of a file that can't have it: reset before the first byte, with the reason. */
-static void test_policy_refuses(void **state)
-{
-    (void)state;
-    struct fixture f;
-    struct later later;
-    begin(&f, &later, false);
-    f.options.policy = (struct relay_policy){.require_zero_copy = true};
-    fixture_start(&f, false);
-    struct response r = fixture_ask(&f, "PUT / HTTP/1.1\r\n" HOST "\r\n");
-    assert_int_equal(r.status, 405); /* a page of ours passes */
-    size_t before = f.received_size;
-    struct http_file file = file_of(make_file(1000), 1000);
-    file.is_regular = false;
-    answer_with_file(&f, &later, &file, GET("/x"));
-    assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
-    assert_true(f.peer_reset);
-    assert_int_equal(f.received_size, before);
-    assert_true(fixture_wait(&f, fixture_has_ended, 0));
-    assert_int_equal(f.end, HTTP_END_RESET);
-    assert_int_equal(f.reports[1].outcome, OUTCOME_REFUSED);
-    assert_string_equal(f.reports[1].detail, relay_reason_name(RELAY_REASON_NOT_REGULAR_FILE));
-    assert_int_equal(f.reports[1].status, 0);
     fixture_stop(&f);
 }
 
@@ -905,31 +654,17 @@ static void test_free_any_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_answer),
-        cmocka_unit_test(test_pipelining),
-        cmocka_unit_test(test_byte_by_byte),
-        cmocka_unit_test(test_late_answer),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_large_body_is_dropped),
-        cmocka_unit_test(test_http_10),
-        cmocka_unit_test(test_file_answers),
-        cmocka_unit_test(test_modes),
-        cmocka_unit_test(test_policy_refuses),
-        cmocka_unit_test(test_truncated_file),
-        cmocka_unit_test(test_client_resets),
-        cmocka_unit_test(test_client_resets_while_handled),
-        cmocka_unit_test(test_half_close),
-        cmocka_unit_test(test_client_closes_early),
-        cmocka_unit_test(test_header_timeout),
-        cmocka_unit_test(test_idle_timeout),
-        cmocka_unit_test(test_stalled_client),
-        cmocka_unit_test(test_slow_client),
-        cmocka_unit_test(test_pause_after_close),
-        cmocka_unit_test(test_handler_never_answers),
-        cmocka_unit_test(test_drain_idle),
-        cmocka_unit_test(test_drain_meets_request),
-        cmocka_unit_test(test_drain_busy),
-        cmocka_unit_test(test_free_any_time),
+        cmocka_unit_test(test_one_answer),        cmocka_unit_test(test_pipelining),
+        cmocka_unit_test(test_byte_by_byte),      cmocka_unit_test(test_late_answer),
+        cmocka_unit_test(test_refusals),          cmocka_unit_test(test_large_body_is_dropped),
+        cmocka_unit_test(test_http_10),           cmocka_unit_test(test_truncated_file),
+        cmocka_unit_test(test_client_resets),     cmocka_unit_test(test_client_resets_while_handled),
+        cmocka_unit_test(test_half_close),        cmocka_unit_test(test_client_closes_early),
+        cmocka_unit_test(test_header_timeout),    cmocka_unit_test(test_idle_timeout),
+        cmocka_unit_test(test_stalled_client),    cmocka_unit_test(test_slow_client),
+        cmocka_unit_test(test_pause_after_close), cmocka_unit_test(test_handler_never_answers),
+        cmocka_unit_test(test_drain_idle),        cmocka_unit_test(test_drain_meets_request),
+        cmocka_unit_test(test_drain_busy),        cmocka_unit_test(test_free_any_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

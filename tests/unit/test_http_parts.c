@@ -1,4 +1,4 @@
-/* Tables for the small pure parts of HTTP: targets, ranges, dates, content types and error pages. */
+/* Tables for the small pure parts of HTTP: targets, dates, content types and error pages. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,6 @@
 
 #include "proxy/http/date.h"
 #include "proxy/http/mime.h"
-#include "proxy/http/range.h"
 #include "proxy/http/response.h"
 #include "proxy/http/target.h"
 
@@ -202,73 +201,6 @@ static void test_target_encode(void **state)
     assert_int_equal(size, strlen(out));
 }
 
-/* --- ranges --- */
-
-#define MAX64 "18446744073709551615"
-
-static const struct {
-    const char *value;
-    uint64_t size;
-    enum http_range kind;
-    uint64_t first, end;
-} ranges[] = {
-    {"bytes=0-0", 10, HTTP_RANGE_PART, 0, 1},
-    {"bytes=0-9", 10, HTTP_RANGE_PART, 0, 10},
-    {"bytes=0-", 10, HTTP_RANGE_PART, 0, 10},
-    {"bytes=9-", 10, HTTP_RANGE_PART, 9, 10},
-    {"bytes=3-5", 10, HTTP_RANGE_PART, 3, 6},
-    {"bytes=5-99", 10, HTTP_RANGE_PART, 5, 10},
-    {"bytes=5-" MAX64, 10, HTTP_RANGE_PART, 5, 10},
-    {"bytes=5-99999999999999999999999999", 10, HTTP_RANGE_PART, 5, 10},
-    {"bytes=-1", 10, HTTP_RANGE_PART, 9, 10},
-    {"bytes=-10", 10, HTTP_RANGE_PART, 0, 10},
-    {"bytes=-11", 10, HTTP_RANGE_PART, 0, 10},
-    {"bytes=-99999999999999999999999999", 10, HTTP_RANGE_PART, 0, 10},
-    {"bytes= 3-5 ", 10, HTTP_RANGE_PART, 3, 6},
-    {"BYTES=3-5", 10, HTTP_RANGE_PART, 3, 6},
-    {"bytes=4294967296-", 5000000000, HTTP_RANGE_PART, 4294967296, 5000000000},
-    {"bytes=10-", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0},
-    {"bytes=10-20", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0},
-    {"bytes=" MAX64 "-", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0},
-    {"bytes=99999999999999999999999-", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0},
-    {"bytes=-0", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0},
-    {"bytes=0-", 0, HTTP_RANGE_UNSATISFIABLE, 0, 0},
-    {"bytes=0-0", 0, HTTP_RANGE_UNSATISFIABLE, 0, 0},
-    {"bytes=-5", 0, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes=5-3", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes=15-13", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes=0-1,3-4", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes=0-1,", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes=-1,-2", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes=", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes=-", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes=--1", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes=a-b", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes=1", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes=1 -2", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes=1- 2", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes=+1-2", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes=0x1-2", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes 0-1", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"bytes", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"lines=0-1", 10, HTTP_RANGE_WHOLE, 0, 0},
-    {"", 10, HTTP_RANGE_WHOLE, 0, 0},
-};
-
-static void test_ranges(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-        uint64_t first = 0, end = 0;
-        enum http_range kind = http_range_parse(slice(ranges[i].value), ranges[i].size, &first, &end);
-        if (kind != ranges[i].kind ||
-            (kind == HTTP_RANGE_PART && (first != ranges[i].first || end != ranges[i].end))) {
-            fail_msg("%s of %ju: kind %d, [%ju, %ju)", ranges[i].value, (uintmax_t)ranges[i].size, (int)kind,
-                     (uintmax_t)first, (uintmax_t)end);
-        }
-    }
-}
-
 /* --- dates --- */
 
 #define NOW INT64_C(1763800000) /* 2025-11-22 */
@@ -433,10 +365,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_targets),       cmocka_unit_test(test_hidden_targets),
-        cmocka_unit_test(test_target_encode), cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_dates),         cmocka_unit_test(test_date_format),
-        cmocka_unit_test(test_date_now),      cmocka_unit_test(test_mime),
-        cmocka_unit_test(test_response),
+        cmocka_unit_test(test_target_encode), cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_date_format),   cmocka_unit_test(test_date_now),
+        cmocka_unit_test(test_mime),          cmocka_unit_test(test_response),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
