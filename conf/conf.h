@@ -348,6 +348,8 @@ struct conf {
         char *path; /* for FILE: absolute */
         enum conf_log_format format;
         struct conf_place place;
+        bool request_id_header;
+        struct conf_cidrs request_id_trusted;
     } log;
     bool has_admin;
     struct conf_address admin;

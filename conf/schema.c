@@ -39,6 +39,24 @@ static const struct schema_key log_keys[] = {
         .choices = log_formats,
         .offset = offsetof(struct conf, log.format),
     },
+    {
+        .name = "request_id_header",
+        .type = SCHEMA_BOOLEAN,
+        .help = "Whether each response tells the id under which it stands in the JSON log, as `X-Request-Id`",
+        .example = "true",
+        .fallback = "false",
+        .offset = offsetof(struct conf, log.request_id_header),
+    },
+    {
+        .name = "request_id_trusted",
+        .type = SCHEMA_CIDRS,
+        .min = 1,
+        .help = "Clients, by address, whose requests keep the id that they bring along as `X-Request-Id`, if "
+                "it is one of 1 to 64 letters, digits and `-._~+/=`",
+        .example = "[ \"10.0.0.0/8\" ]",
+        .offset = offsetof(struct conf, log.request_id_trusted.items),
+        .count_offset = offsetof(struct conf, log.request_id_trusted.count),
+    },
 };
 static const struct schema_section log_section = {SECTION_KEYS(log_keys)};
 

@@ -27,6 +27,18 @@ static void on_http_end(void *arg, enum http_end end)
     conn_release(conn);
 }
 
+/* The admin pages are in no log. */
+static struct http_ids choose_ids(const struct conn *conn)
+{
+    const struct conf *conf = conn->generation->conf;
+    const struct sockaddr_storage client = conn_client(conn);
+
+    if (conn->listener->is_admin)
+        return (struct http_ids){0};
+    return (struct http_ids){.told = conf->log.request_id_header,
+                             .accepted = conf_cidrs_contain(&conf->log.request_id_trusted, &client)};
+}
+
 void conn_start_http(struct conn *conn)
 {
     const bool paced = conn_make_paces(conn) == 0;
@@ -43,6 +55,7 @@ void conn_start_http(struct conn *conn)
         .idle_ms = conn->listener->timeouts.idle_ms,
         .linger_ms = conn->listener->timeouts.linger_ms,
         .limits = conn->listener->http,
+        .ids = choose_ids(conn),
         .limited = conn->stats->limited,
         /* Looking at the admin pages is not traffic. */
         .on_response = conn->listener->is_admin ? NULL : on_http_response,

@@ -168,6 +168,7 @@ static int add_response(json_t *object, const struct report *report)
     failed |= add_text(object, "host", report->host);
     failed |= add_text(object, "referer", report->referer);
     failed |= add_text(object, "user_agent", report->user_agent);
+    failed |= add_text(object, "request_id", report->request_id);
     failed |= add_number(object, "request_ms", report->request_ms);
     if (report->has_first_byte)
         failed |= add_number(object, "ttfb_ms", report->ttfb_ms);

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "proxy/filters/preview.h"
+#include "proxy/http/request_id.h"
 #include "relay/flow.h"
 #include "relay/session.h"
 #include "relay/tls_facts.h"
@@ -68,6 +69,7 @@ struct report {
             char host[128];
             char referer[256];
             char user_agent[256];
+            char request_id[REQUEST_ID_MAX + 1];
         };
     };
 };

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "proxy/http/request_id.h"
+
 void http_exchange_begin_report(struct http_exchange *exchange, const struct report *template, bool is_first)
 {
     struct report *report = &exchange->report;
@@ -14,6 +16,7 @@ void http_exchange_begin_report(struct http_exchange *exchange, const struct rep
     report->request_ms = report->ttfb_ms = 0;
     report->has_first_byte = false;
     report->request[0] = report->host[0] = report->referer[0] = report->user_agent[0] = '\0';
+    report->request_id[0] = '\0';
     exchange->began_ms = loop_now_ms();
     exchange->handshake_bytes = is_first ? template->directions[SESSION_TO_CLIENT].head_bytes : 0;
     report->directions[SESSION_TO_CLIENT].head_bytes = exchange->handshake_bytes;
@@ -34,6 +37,17 @@ static void set_text(char *text, size_t size, struct http_slice from)
     text[length] = '\0';
 }
 
+static void name_request(struct http_exchange *exchange)
+{
+    struct http_slice given;
+    char *id = exchange->report.request_id;
+    if (exchange->ids.accepted && http_request_field(&exchange->request, "X-Request-Id", &given) &&
+        request_id_valid(given))
+        set_text(id, sizeof(exchange->report.request_id), given);
+    else
+        request_id_make(id);
+}
+
 void http_exchange_describe(struct http_exchange *exchange)
 {
     const struct http_request *request = &exchange->request;
@@ -48,6 +62,7 @@ void http_exchange_describe(struct http_exchange *exchange)
         {"User-Agent", report->user_agent, sizeof(report->user_agent)},
     };
     report->request_ms = loop_now_ms() - exchange->began_ms;
+    name_request(exchange);
     set_text(report->request, sizeof(report->request), request->line);
     for (unsigned i = 0; i < request->field_count; i++)
         for (size_t j = 0; j < sizeof(told) / sizeof(told[0]); j++)

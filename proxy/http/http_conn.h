@@ -42,6 +42,12 @@ void *http_exchange_data(const struct http_exchange *exchange);
 struct open_files *http_exchange_open_files(const struct http_exchange *exchange);
 struct disk_port *http_exchange_disk(const struct http_exchange *exchange);
 
+/* See request_id.h. Each request gets one, for its report. */
+struct http_ids {
+    bool told;     /* to the client: X-Request-Id */
+    bool accepted; /* from the client, by the same field */
+};
+
 enum http_end { HTTP_END_CLOSED, HTTP_END_RESET, HTTP_END_TIMEOUT };
 
 struct http_conn_options {
@@ -61,6 +67,7 @@ struct http_conn_options {
      * again at most). linger: see linger.h. */
     uint32_t header_ms, idle_ms, linger_ms;
     struct http_limits limits;
+    struct http_ids ids;
     _Atomic uint64_t *limited; /* HTTP_LIMIT_COUNT counters of what passed a limit; NULL: not counted */
     /* One response has ended, also a broken one; report is valid during the call. A request whose head never
      * came to its end, but for the 408, has none. May be NULL (admin). */

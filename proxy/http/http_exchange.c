@@ -27,6 +27,7 @@ struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loo
     exchange->head = (struct http_head){0};
     exchange->memory = NULL;
     exchange->open = NULL;
+    exchange->ids = (struct http_ids){0};
     exchange->open_files = NULL;
     exchange->disk = NULL;
     exchange->fill = (struct http_fill){0};
@@ -89,6 +90,11 @@ void http_exchange_begin(struct http_exchange *exchange, int status)
 void http_exchange_end(struct http_exchange *exchange)
 {
     struct http_head *head = &exchange->head;
+    if (exchange->ids.told) {
+        http_head_add_text(head, "X-Request-Id: ");
+        http_head_add_text(head, exchange->report.request_id);
+        http_head_add_text(head, "\r\n");
+    }
     if (exchange->close)
         http_head_add_text(head, "Connection: close\r\n");
     else if (exchange->request.minor == 0)

@@ -30,6 +30,7 @@ struct http_exchange {
     struct http_head head;
     void *memory;           /* behind body where it is not a file */
     struct open_file *open; /* behind body where it is one of the worker's open files */
+    struct http_ids ids;
     struct open_files *open_files;
     struct disk_port *disk;
     struct http_fill fill; /* of body, where it is a file */

@@ -26,6 +26,7 @@ static bool begin_exchange(struct http_conn *conn)
         http_exchange_new(conn, conn->loop, &conn->options.limits, conn->options.report, !conn->had_first);
     if (!conn->exchange)
         return false;
+    conn->exchange->ids = conn->options.ids;
     conn->exchange->open_files = conn->options.open_files;
     conn->exchange->disk = conn->options.disk;
     conn->had_first = true;

@@ -79,6 +79,32 @@ def test_what_is_missing_in_a_combined_line(web, log):
     assert fields[2:] == ("GET /none HTTP/1.0", "404", str(len(answer.body)), "-", "-")
 
 
+def ids_of(web, log, client_id, **settings):
+    """The id in the log and the one in the answer, of a request that brings one along."""
+    daemon = web("json", **settings)
+    with daemon.connect("web") as sock:
+        answer = http.ask(sock, http.request("/small", X_Request_Id=client_id))
+    record = json.loads(wait_lines(log, 1)[0])
+    return record["request_id"], answer.headers.get("x-request-id")
+
+
+def test_a_request_id_is_new_and_told_where_asked_for(web, log):
+    logged, told = ids_of(web, log, "mine", request_id_header=True)
+    assert re.fullmatch("[0-9a-f]{32}", logged) and told == logged
+
+
+def test_a_request_id_is_told_to_nobody_by_default(web, log):
+    logged, told = ids_of(web, log, "mine")
+    assert re.fullmatch("[0-9a-f]{32}", logged) and told is None
+
+
+@pytest.mark.parametrize("trusted, client_id, kept", [
+    (["127.0.0.0/8"], "mine-1", True), (["127.0.0.0/8"], "not a token", False), (["10.0.0.0/8"], "mine-1", False)])
+def test_a_trusted_client_may_bring_its_request_id(trusted, client_id, kept, web, log):
+    logged, told = ids_of(web, log, client_id, request_id_header=True, request_id_trusted=trusted)
+    assert told == logged and (logged == client_id) == kept
+
+
 FORGED = b'x"\\ 200 1\t\xff\xc3\xa4'
 
 

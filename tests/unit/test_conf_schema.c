@@ -29,7 +29,8 @@
 static const char everything[] =
     "workers = 1; disk_threads = 1; user = \"a\"; group = \"b\"; capabilities = [ \"net_admin\" ]; pipe_size "
     "= 65536;\n"
-    "log = { access = \"off\"; format = \"json\"; }; admin = { listen = \":0\"; };\n"
+    "log = { access = \"off\"; format = \"json\"; request_id_header = true; request_id_trusted = [ \"::1\" "
+    "]; }; admin = { listen = \":0\"; };\n"
     "timeouts = { connect = \"1s\"; handshake = \"1s\"; header = \"1s\"; idle = \"1s\"; linger = \"1s\"; "
     "drain = "
     "\"1s\"; };\n" HTTP

@@ -33,6 +33,19 @@ static void begin(struct fixture *f, struct late *late)
     fixture_start(f, false);
 }
 
+/* The value of X-Request-Id in what was received last; "" where it isn't there. */
+static const char *told_id(struct fixture *f, size_t from)
+{
+    static const char name[] = "\r\nX-Request-Id: ";
+    static char value[256];
+    fixture_turn(f);
+    const char *at = memmem(f->received + from, f->received_size - from, name, sizeof(name) - 1);
+    value[0] = '\0';
+    if (at)
+        sscanf(at + sizeof(name) - 1, "%255[^\r]", value);
+    return value;
+}
+
 /* Until the coarse clock has moved on by so much. */
 static void let_pass(struct fixture *f, uint64_t ms)
 {
@@ -123,6 +136,61 @@ static void test_a_refused_request(void **state)
     fixture_stop(&f);
 }
 
+static void test_ids(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct late late;
+    begin(&f, &late);
+    const struct report *first = tell(&f, "GET / HTTP/1.1\r\n" HOST "X-Request-Id: mine\r\n\r\n");
+    const struct report *second = tell(&f, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(strlen(first->request_id), 32); /* nobody trusts this client */
+    assert_int_equal(strlen(second->request_id), 32);
+    assert_string_not_equal(first->request_id, second->request_id);
+    assert_string_equal(told_id(&f, 0), "");
+    fixture_stop(&f);
+}
+
+static void test_ids_are_told_and_accepted(void **state)
+{
+    static const struct {
+        const char *fields, *id; /* NULL: a new one */
+    } table[] = {
+        {"X-Request-Id: mine-1\r\n", "mine-1"},
+        {"x-request-id:mine-2\r\n", "mine-2"},
+        {"X-Request-Id: a b\r\n", NULL},
+        {"X-Request-Id: a\r\nX-Request-Id: b\r\n", NULL},
+        {"X-Request-Id:\r\n", NULL},
+        {"", NULL},
+    };
+    (void)state;
+    struct late late = {0};
+    const struct http_handler handler = {late_handle, late_cancel, &late};
+    struct fixture f;
+    fixture_init(&f, &handler);
+    f.options.ids = (struct http_ids){.told = true, .accepted = true};
+    fixture_start(&f, false);
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        char request[256];
+        const size_t from = f.received_size;
+        snprintf(request, sizeof(request), "GET / HTTP/1.1\r\n" HOST "%s\r\n", table[i].fields);
+        const struct report *report = tell(&f, request);
+        if (table[i].id)
+            assert_string_equal(report->request_id, table[i].id);
+        else
+            assert_int_equal(strspn(report->request_id, "0123456789abcdef"), 32);
+        assert_string_equal(told_id(&f, from), report->request_id);
+    }
+    /* So do errors. */
+    const size_t from = f.received_size;
+    const unsigned told = f.report_count;
+    fixture_send(&f, "GET /\r\n\r\n");
+    assert_true(fixture_wait(&f, fixture_peer_is_done, 0));
+    assert_string_equal(told_id(&f, from), f.reports[told].request_id);
+    assert_int_equal(strlen(f.reports[told].request_id), 32);
+    fixture_stop(&f);
+}
+
 static void test_times(void **state)
 {
     (void)state;
@@ -175,7 +243,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_clients_words),           cmocka_unit_test(test_long_words_are_cut),
-        cmocka_unit_test(test_a_refused_request),           cmocka_unit_test(test_times),
+        cmocka_unit_test(test_a_refused_request),           cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_ids_are_told_and_accepted),   cmocka_unit_test(test_times),
         cmocka_unit_test(test_first_byte_of_a_long_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

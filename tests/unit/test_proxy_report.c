@@ -97,12 +97,14 @@ static void test_what_is_optional(void **state)
     snprintf(report.host, sizeof(report.host), "h:8080");
     snprintf(report.referer, sizeof(report.referer), "http://h/");
     snprintf(report.user_agent, sizeof(report.user_agent), "curl/8");
+    snprintf(report.request_id, sizeof(report.request_id), "0123");
     report.has_first_byte = true;
     report.ttfb_ms = 5;
     text = render(&report);
-    assert_non_null(strstr(text,
-                           "404,\"host\":\"h:8080\",\"referer\":\"http://h/\",\"user_agent\":\"curl/8\","
-                           "\"request_ms\":3,\"ttfb_ms\":5,\"duration_ms\":12"));
+    assert_non_null(strstr(
+        text,
+        "404,\"host\":\"h:8080\",\"referer\":\"http://h/\",\"user_agent\":\"curl/8\",\"request_id\":\"0123\","
+        "\"request_ms\":3,\"ttfb_ms\":5,\"duration_ms\":12"));
     free(text);
     report.outcome = OUTCOME_OPEN; /* nobody has closed it yet */
     text = render(&report);
