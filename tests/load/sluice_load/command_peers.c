@@ -177,11 +177,12 @@ static int exit_status(const struct command_line *line, const struct peers_resul
 
         if (row->failed)
             return 1;
-        for (int g = 0; line->strict && g < CONTEST_GOALS && row->contest->goals[g].target > 0; g++) {
+        CONTEST_FOREACH_GOAL(goal, row->contest)
+        {
             struct spread ratios;
             double ratio;
 
-            if (peers_verdict(row, &row->contest->goals[g], &ratio, &ratios) == VERDICT_MISSED)
+            if (peers_verdict(row, goal, &ratio, &ratios) == VERDICT_MISSED && line->strict)
                 return 1;
         }
     }

@@ -69,8 +69,11 @@ static void write_goal(FILE *file, json_t *row, json_t *goal)
     html_write_spread(file, json_object_get(ours, "spread"), 1);
     html_write_spread(file, json_object_get(theirs, "spread"), 1);
     html_write_number(file, json_object_get(goal, "ratio"));
-    fprintf(file, "<td>%s %g%s</td>", json_is_true(json_object_get(goal, "more_is_better")) ? "≥" : "≤",
-            json_number_value(json_object_get(goal, "target")), memory ? " bytes" : "");
+    if (json_is_number(json_object_get(goal, "target")))
+        fprintf(file, "<td>%s %g%s</td>", json_is_true(json_object_get(goal, "more_is_better")) ? "≥" : "≤",
+                json_number_value(json_object_get(goal, "target")), memory ? " bytes" : "");
+    else
+        fputs("<td>–</td>", file);
     html_write_cell(file, verdict, strcmp(verdict, "none") == 0 ? html_text_of(row, "unavailable") : verdict);
     fputs("</tr>\n", file);
 }
@@ -78,13 +81,13 @@ static void write_goal(FILE *file, json_t *row, json_t *goal)
 static void add_goal_bar(struct chart_bar *bars, size_t *count, json_t *row, json_t *goal)
 {
     json_t *ratios = json_object_get(goal, "ratios");
-    bool met = strcmp(html_text_of(goal, "verdict"), "met") == 0;
+    bool missed = strcmp(html_text_of(goal, "verdict"), "missed") == 0;
 
     if (*count == HTML_BARS_MAX || !json_is_number(json_object_get(goal, "ratio")))
         return;
     bars[(*count)++] = (struct chart_bar){.label = html_text_of(row, "name"),
                                           .group = html_text_of(goal, "metric"),
-                                          .series = met ? 2 : 1,
+                                          .series = missed ? 1 : 2,
                                           .value = json_number_value(json_object_get(goal, "ratio")),
                                           .low = json_number_value(json_object_get(ratios, "min")),
                                           .high = json_number_value(json_object_get(ratios, "max"))};

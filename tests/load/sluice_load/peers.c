@@ -24,20 +24,22 @@ enum verdict peers_verdict(const struct contest_result *row, const struct metric
     if (row->unavailable[0] != '\0' || ours->count == 0 ||
         (theirs->count == 0 && goal->metric != METRIC_MEMORY))
         return VERDICT_NONE;
+    if (goal->target == 0)
+        return VERDICT_OPEN;
     value = goal->metric == METRIC_MEMORY ? spread_median(ours) : *ratio;
     return (goal->more ? value >= goal->target : value <= goal->target) ? VERDICT_MET : VERDICT_MISSED;
 }
 
 static int write_files(const struct bench *bench, const struct peers_options *options)
 {
-    const uint64_t sizes[] = {1024, options->bulk_size};
+    const uint64_t sizes[] = {1024, 102400, options->bulk_size};
     char name[WORKSPACE_PATH];
 
     if (mkdir(workspace_path(&bench->workspace, "www", name), 0755) == -1) {
         fprintf(stderr, "sluice-load: %s: %s\n", name, strerror(errno));
         return -1;
     }
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         snprintf(name, sizeof(name), "www/%" PRIu64, sizes[i]);
         if (workspace_write_content(&bench->workspace, name, sizes[i]) == -1)
             return -1;

@@ -73,6 +73,7 @@ enum work {
 };
 
 enum metric {
+    METRIC_NONE,
     METRIC_CPU_PER_GB,
     METRIC_THROUGHPUT,
     METRIC_REQUEST_RATE,
@@ -83,13 +84,17 @@ enum metric {
 };
 
 struct metric_goal {
-    enum metric metric;
-    double target; /* of the ratio ours / theirs; of METRIC_MEMORY: of ours, in bytes. 0: there is no such
-                      goal */
-    bool more;     /* the ratio should be at least the target, else at most */
+    enum metric metric; /* METRIC_NONE: there is no such goal */
+    double target;      /* of the ratio ours / theirs; of METRIC_MEMORY: of ours, in bytes. 0: none was set */
+    bool more;          /* the ratio should be at least the target, else at most */
 };
 
 #define CONTEST_GOALS 2
+
+/* Each of a contest's goals in turn. */
+#define CONTEST_FOREACH_GOAL(goal, contest)                 \
+    for (const struct metric_goal *goal = (contest)->goals; \
+         goal < (contest)->goals + CONTEST_GOALS && goal->metric != METRIC_NONE; goal++)
 
 struct contest {
     const char *name;
@@ -99,6 +104,7 @@ struct contest {
     enum peer_port ours, theirs;
     enum peer_id peer; /* PEER_SLUICE: against ourselves on another port */
     unsigned connections;
+    uint64_t size; /* of an answer of WORK_REQUESTS */
     bool https, resume, ktls;
     struct path_expected expected; /* the one path that Sluice may take; no members: any */
     struct metric_goal goals[CONTEST_GOALS];
@@ -131,7 +137,12 @@ struct peers_result {
     bool interrupted;
 };
 
-enum verdict { VERDICT_MET, VERDICT_MISSED, VERDICT_NONE };
+enum verdict {
+    VERDICT_MET,
+    VERDICT_MISSED,
+    VERDICT_OPEN, /* no target was set */
+    VERDICT_NONE, /* it was not carried out */
+};
 
 /* By the ratio of the medians. */
 enum verdict peers_verdict(const struct contest_result *row, const struct metric_goal *goal, double *ratio,

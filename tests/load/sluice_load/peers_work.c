@@ -77,7 +77,7 @@ static int make_job(struct job *job, const struct bench *bench, const struct pee
     case WORK_MIXED:
         return make_bulk(job, options, contest, address);
     case WORK_REQUESTS:
-        return set_target(job, contest, address, SMALL_SIZE);
+        return set_target(job, contest, address, contest->size);
     case WORK_CONNECTIONS:
         job->load.keep_alive = false;
         return set_target(job, contest, address, SMALL_SIZE);

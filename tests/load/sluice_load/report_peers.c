@@ -8,7 +8,7 @@
 #include "sluice_load/units.h"
 
 static const char *const verdicts[] = {
-    [VERDICT_MET] = "met", [VERDICT_MISSED] = "missed", [VERDICT_NONE] = "none"};
+    [VERDICT_MET] = "met", [VERDICT_MISSED] = "missed", [VERDICT_OPEN] = "open", [VERDICT_NONE] = "none"};
 
 static json_t *side_json(const struct contest_side *side)
 {
@@ -35,18 +35,19 @@ static json_t *goals_json(const struct contest_result *row)
 {
     json_t *array = json_array();
 
-    for (int i = 0; i < CONTEST_GOALS && row->contest->goals[i].target > 0; i++) {
-        const struct metric_goal *goal = &row->contest->goals[i];
+    CONTEST_FOREACH_GOAL(goal, row->contest)
+    {
         struct spread ratios;
         double ratio;
         enum verdict verdict = peers_verdict(row, goal, &ratio, &ratios);
 
-        json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:f, s:b, s:o, s:o, s:s}", "metric",
-                                               metric_name(goal->metric), "unit", metric_unit(goal->metric),
-                                               "of", goal->metric == METRIC_MEMORY ? "ours" : "ratio",
-                                               "target", goal->target, "more_is_better", goal->more, "ratio",
-                                               ratio > 0 ? json_real(ratio) : json_null(), "ratios",
-                                               spread_json(&ratios), "verdict", verdicts[verdict]));
+        json_array_append_new(
+            array,
+            json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:o, s:s}", "metric", metric_name(goal->metric), "unit",
+                      metric_unit(goal->metric), "of", goal->metric == METRIC_MEMORY ? "ours" : "ratio",
+                      "target", goal->target > 0 ? json_real(goal->target) : json_null(), "more_is_better",
+                      goal->more, "ratio", ratio > 0 ? json_real(ratio) : json_null(), "ratios",
+                      spread_json(&ratios), "verdict", verdicts[verdict]));
     }
     return array;
 }
@@ -113,6 +114,16 @@ static void add_remarks(struct table *table, const struct contest_result *row)
                   : "");
 }
 
+static void add_target(struct table *table, const struct metric_goal *goal)
+{
+    if (goal->target == 0)
+        table_add(table, "–");
+    else if (goal->metric == METRIC_MEMORY)
+        table_add(table, "<= %.0f bytes", goal->target);
+    else
+        table_add(table, "%s %.2f", goal->more ? ">=" : "<=", goal->target);
+}
+
 static void add_goal(struct table *table, const struct contest_result *row, const struct metric_goal *goal)
 {
     struct spread ratios;
@@ -124,8 +135,11 @@ static void add_goal(struct table *table, const struct contest_result *row, cons
     table_add(table, "%s", row->contest->against);
     table_add(table, "%s, %s", metric_name(goal->metric), metric_unit(goal->metric));
     if (verdict == VERDICT_NONE) {
-        for (int i = 0; i < 7; i++)
-            table_add(table, i == 3 ? "%s %.2f" : "–", goal->more ? ">=" : "<=", goal->target);
+        for (int i = 0; i < 3; i++)
+            table_add(table, "–");
+        add_target(table, goal);
+        for (int i = 0; i < 3; i++)
+            table_add(table, "–");
         table_add(table, "%s", row->unavailable);
         return;
     }
@@ -135,11 +149,8 @@ static void add_goal(struct table *table, const struct contest_result *row, cons
         table_add(table, "%.2f (%.2f–%.2f)", ratio, spread_min(&ratios), spread_max(&ratios));
     else
         table_add(table, "%.2f", ratio);
-    if (goal->metric == METRIC_MEMORY)
-        table_add(table, "<= %.0f bytes", goal->target);
-    else
-        table_add(table, "%s %.2f", goal->more ? ">=" : "<=", goal->target);
-    table_add(table, "%s", verdicts[verdict]);
+    add_target(table, goal);
+    table_add(table, "%s", verdict == VERDICT_OPEN ? "–" : verdicts[verdict]);
     add_syscalls(table, &row->ours, goal->metric);
     add_syscalls(table, &row->theirs, goal->metric);
     add_remarks(table, row);
@@ -153,8 +164,10 @@ void peers_print(FILE *file, const struct peers_options *options, const struct p
     if (result->interrupted)
         fputs("interrupted: this is what there is\n", file);
     for (size_t i = 0; table != NULL && i < result->count; i++) {
-        for (int g = 0; g < CONTEST_GOALS && result->rows[i].contest->goals[g].target > 0; g++)
-            add_goal(table, &result->rows[i], &result->rows[i].contest->goals[g]);
+        CONTEST_FOREACH_GOAL(goal, result->rows[i].contest)
+        {
+            add_goal(table, &result->rows[i], goal);
+        }
     }
     if (table != NULL)
         table_print(table, file, "0127:");
