@@ -108,20 +108,31 @@ static int open_connection(struct client *client)
     return epoll_ctl(worker->epoll, EPOLL_CTL_ADD, client->stream.fd, &event);
 }
 
+/* xorshift64: the same in every run. */
+static uint64_t draw(struct worker *worker)
+{
+    worker->random ^= worker->random << 13;
+    worker->random ^= worker->random >> 7;
+    worker->random ^= worker->random << 17;
+    return worker->random;
+}
+
 void client_begin(struct client *client, uint64_t intended_ns)
 {
     struct worker *worker = client->worker;
     const struct load_options *options = options_of(client);
-    size_t target = (size_t)(worker->next_target++ % options->target_count);
+    uint64_t number = options->draw ? draw(worker) : worker->next_request++;
+    size_t request = (size_t)(number % worker->request_count), target = request % options->target_count;
 
     if (client->stream.fd != -1 &&
         !target_same_peer(&options->targets[client->target], &options->targets[target]))
         stream_close(&client->stream);
+    client->request = request;
     client->target = target;
     client->intended_ns = intended_ns;
     client->started_ns = clock_ns();
     client->sent = 0;
-    client->to_send = worker->requests[target].size;
+    client->to_send = worker->requests[request].size;
     worker->in_flight++;
     if (client_expect(client) == -1) {
         client_fail(client, LOAD_FAILED_BROKEN, "no memory");
@@ -182,7 +193,7 @@ static enum client_step step_handshake(struct client *client)
 /* A piece of what is to be sent; the payload repeats itself. */
 static const uint8_t *next_piece(const struct client *client, size_t *size)
 {
-    const struct worker_request *request = &client->worker->requests[client->target];
+    const struct worker_request *request = &client->worker->requests[client->request];
     const struct content *payload = options_of(client)->payload;
     uint64_t left = client->to_send - client->sent, at = client->sent;
     const uint8_t *data = (const uint8_t *)request->data;

@@ -27,7 +27,7 @@ struct client {
     bool queued;   /* on the worker's ready list */
     bool readable; /* more may be there than was read */
     bool hung_up;  /* the peer has finished, so no further event will come */
-    size_t target;
+    size_t request, target;
     uint64_t intended_ns, started_ns, rest_until_ns;
     uint64_t sent, to_send;
 

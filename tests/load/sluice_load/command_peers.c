@@ -12,6 +12,7 @@
 enum {
     OPTION_SLUICE = 256,
     OPTION_CONFIGS,
+    OPTION_FILES,
     OPTION_IDLE,
     OPTION_HTML,
     OPTION_JSON,
@@ -32,6 +33,7 @@ static const struct option options_known[] = {{"threads", required_argument, NUL
                                               {"help", no_argument, NULL, 'h'},
                                               {"sluice", required_argument, NULL, OPTION_SLUICE},
                                               {"configs", required_argument, NULL, OPTION_CONFIGS},
+                                              {"files", required_argument, NULL, OPTION_FILES},
                                               {"idle", required_argument, NULL, OPTION_IDLE},
                                               {"html", required_argument, NULL, OPTION_HTML},
                                               {"json", no_argument, NULL, OPTION_JSON},
@@ -62,8 +64,9 @@ static void print_usage(void)
          "  -d TIME          of a turn that is not a number of transfers (1s)\n"
          "  --size SIZE      of what is called 100 MB (100MB)\n"
          "  --idle N         connections of the idle contest (9000)\n"
+         "  --files N        of what is called 100,000 files (100000)\n"
          "  -t N             threads of the client (1)\n"
-         "  --quick          10MB, 300ms, 3 turns, 1000 idle connections: a look\n"
+         "  --quick          10MB, 300ms, 3 turns, 1000 idle connections, 10000 files: a look\n"
          "  --no-pin         do not keep the servers on the last processor and all else on the others\n"
          "  --origin-sendfile  what is relayed is sent by sendfile instead of from memory\n"
          "  --sluice PROGRAM (the one beside this program)\n"
@@ -135,6 +138,9 @@ static void parse_option(struct command_line *line, int option)
     case OPTION_ROOT:
         peers->root = optarg;
         break;
+    case OPTION_FILES:
+        peers->files = (unsigned)command_count("--files", optarg, 1, 150000);
+        break;
     case OPTION_IDLE:
         peers->idle = (unsigned)command_count("--idle", optarg, 1, LOAD_CONNECTIONS_MAX);
         break;
@@ -150,6 +156,7 @@ static void parse_option(struct command_line *line, int option)
     case OPTION_QUICK:
         peers->bulk_size = 10000000;
         peers->idle = 1000;
+        peers->files = 10000;
         peers->bench.seconds_ns = 300 * NS_PER_MS;
         peers->bench.repeat = 3;
         break;
@@ -201,7 +208,8 @@ int command_peers(int argc, char **argv)
     struct command_line line = {
         .peers = {.bench = {.seconds_ns = NS_PER_S, .repeat = 5, .threads = 1, .pin = true},
                   .bulk_size = 100000000,
-                  .idle = 9000},
+                  .idle = 9000,
+                  .files = 100000},
     };
     struct peers_result result = {0};
     struct bench bench;

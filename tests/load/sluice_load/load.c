@@ -45,21 +45,27 @@ const char *load_failure_name(enum load_failure failure)
 
 /* ---- what is asked ---- */
 
-static int make_request(const struct load_options *options, const struct target *target,
-                        struct worker_request *request)
+static size_t count_requests(const struct load_options *options)
 {
+    return options->paths != NULL ? options->path_count : options->target_count;
+}
+
+static int make_request(const struct load_options *options, size_t number, struct worker_request *request)
+{
+    const struct target *target = &options->targets[number % options->target_count];
+
     int size;
 
     if (!target->http) {
         request->size = options->payload != NULL ? options->send_size : 0;
         return 0;
     }
-    size =
-        asprintf(&request->data, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: sluice-load/%s\r\n%s%s%s%s%s\r\n",
-                 options->head ? "HEAD" : "GET", target->path, target->authority, SLUICE_VERSION,
-                 options->range != NULL ? "Range: bytes=" : "", options->range != NULL ? options->range : "",
-                 options->range != NULL ? "\r\n" : "", options->headers != NULL ? options->headers : "",
-                 options->keep_alive ? "" : "Connection: close\r\n");
+    size = asprintf(
+        &request->data, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: sluice-load/%s\r\n%s%s%s%s%s\r\n",
+        options->head ? "HEAD" : "GET", options->paths != NULL ? options->paths[number] : target->path,
+        target->authority, SLUICE_VERSION, options->range != NULL ? "Range: bytes=" : "",
+        options->range != NULL ? options->range : "", options->range != NULL ? "\r\n" : "",
+        options->headers != NULL ? options->headers : "", options->keep_alive ? "" : "Connection: close\r\n");
     if (size == -1) {
         request->data = NULL;
         return -1;
@@ -70,10 +76,11 @@ static int make_request(const struct load_options *options, const struct target 
 
 static struct worker_request *make_requests(const struct load_options *options)
 {
-    struct worker_request *requests = calloc(options->target_count, sizeof(*requests));
+    size_t count = count_requests(options);
+    struct worker_request *requests = calloc(count, sizeof(*requests));
 
-    for (size_t i = 0; requests != NULL && i < options->target_count; i++) {
-        if (make_request(options, &options->targets[i], &requests[i]) == -1)
+    for (size_t i = 0; requests != NULL && i < count; i++) {
+        if (make_request(options, i, &requests[i]) == -1)
             return NULL;
     }
     return requests;
@@ -188,10 +195,12 @@ static int set_up_workers(const struct load_options *options, const struct worke
 
         worker->options = options;
         worker->requests = requests;
+        worker->request_count = count_requests(options);
         worker->client_count = (unsigned)share(options->connections, i, count);
         worker->quota = options->requests > 0 ? share(options->requests, i, count) : UINT64_MAX;
         worker->start_ns = start;
-        worker->next_target = i;
+        worker->random = i + 1;
+        worker->next_request = i * worker->request_count / count;
         worker->deadline_ns = options->duration_ns > 0 ? start + options->duration_ns : 0;
         schedule_init(&worker->schedule, options->rate, start, i, count);
         if (worker_init(worker) == -1) {
@@ -270,7 +279,7 @@ free_workers:
     for (unsigned i = 0; i < count; i++)
         worker_free(&workers[i]);
 free_all:
-    free_requests(requests, options->target_count);
+    free_requests(requests, count_requests(options));
     free(workers);
     return status;
 }

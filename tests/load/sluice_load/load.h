@@ -46,6 +46,10 @@ struct load_options {
     struct stream_tls_options tls;
 
     /* http */
+    const char *const
+        *paths; /* the requests go round these, each to the next target; NULL: the targets' own */
+    size_t path_count;
+    bool draw;           /* one of the paths at random, instead of one after the other */
     bool head;           /* HEAD instead of GET */
     const char *headers; /* further field lines, each with CR LF; NULL: none */
     const char *range;   /* as in "Range: bytes=…"; NULL: none */

@@ -2,12 +2,9 @@
  * Refuses to know how the work is done and how the results are shown. */
 #include "sluice_load/peers.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "sluice_load/clock.h"
 #include "sluice_load/report.h"
@@ -28,23 +25,6 @@ enum verdict peers_verdict(const struct contest_result *row, const struct metric
         return VERDICT_OPEN;
     value = goal->metric == METRIC_MEMORY ? spread_median(ours) : *ratio;
     return (goal->more ? value >= goal->target : value <= goal->target) ? VERDICT_MET : VERDICT_MISSED;
-}
-
-static int write_files(const struct bench *bench, const struct peers_options *options)
-{
-    const uint64_t sizes[] = {1024, 102400, options->bulk_size};
-    char name[WORKSPACE_PATH];
-
-    if (mkdir(workspace_path(&bench->workspace, "www", name), 0755) == -1) {
-        fprintf(stderr, "sluice-load: %s: %s\n", name, strerror(errno));
-        return -1;
-    }
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        snprintf(name, sizeof(name), "www/%" PRIu64, sizes[i]);
-        if (workspace_write_content(&bench->workspace, name, sizes[i]) == -1)
-            return -1;
-    }
-    return 0;
 }
 
 /* ---- one contest ---- */
@@ -170,6 +150,29 @@ static int play(struct match *match, const char **syscalls_why)
 
 /* ---- all of them ---- */
 
+/* Files that are read from the disk are a hundred times as large as those that are many. */
+#define COLD_SHARE 50
+
+/* Those directories that one of the rows is about. */
+static int write_site(struct site *site, const struct bench *bench, const struct peers_options *options,
+                      const struct peers_result *result)
+{
+    const uint64_t sizes[] = {SITE_SMALL, SITE_MEDIUM, options->bulk_size};
+    const size_t counts[SITE_DIRECTORIES] = {
+        [SITE_MANY] = options->files, [SITE_COLD] = 1 + options->files / COLD_SHARE};
+
+    if (site_create(site, &bench->workspace, sizes, sizeof(sizes) / sizeof(sizes[0])) == -1)
+        return -1;
+    for (size_t i = 0; i < result->count; i++) {
+        enum site_directory directory = result->rows[i].contest->directory;
+
+        if (directory != SITE_NONE && site->directories[directory].count == 0 &&
+            site_add(site, directory, counts[directory]) == -1)
+            return -1;
+    }
+    return 0;
+}
+
 static bool kernel_has_ktls(const struct bench *bench)
 {
     const char *argv[] = {bench->sluice, "probe", "--json", NULL};
@@ -218,16 +221,22 @@ int peers_run(struct bench *bench, struct peers_options *options, struct peers_r
 {
     struct peer peers[PEERS] = {0};
     uint64_t began = clock_ns();
+    struct site site;
 
     memset(result, 0, sizeof(*result));
     result->rows = calloc(contests_count, sizeof(*result->rows));
-    if (result->rows == NULL || write_files(bench, options) == -1)
+    if (result->rows == NULL)
         return -1;
-    options->ktls = kernel_has_ktls(bench);
     for (size_t i = 0; i < contests_count; i++) {
         if (bench_is_listed(options->only, contests_all[i].name))
             result->rows[result->count++].contest = &contests_all[i];
     }
+    if (write_site(&site, bench, options, result) == -1) {
+        site_free(&site);
+        return -1;
+    }
+    options->site = &site;
+    options->ktls = kernel_has_ktls(bench);
     for (unsigned i = 0; i < result->count; i++) {
         struct match match = {bench, options, peers, &result->rows[i]};
 
@@ -239,6 +248,8 @@ int peers_run(struct bench *bench, struct peers_options *options, struct peers_r
     }
     for (int i = PEERS - 1; i >= 0; i--)
         peer_stop(&peers[i]);
+    options->site = NULL;
+    site_free(&site);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #define SLUICE_LOAD_PEERS_H
 
 #include "sluice_load/bench.h"
+#include "sluice_load/site.h"
 
 /* ---- who takes part ---- */
 
@@ -44,10 +45,12 @@ struct peers_options {
     const char *templates; /* directory of their configurations; NULL: the source tree's tests/load/peers */
     const char
         *root; /* where the peers are unpacked; NULL: $SLUICE_PEERS or the source tree's build/peers/root */
-    const char *only;   /* names of contests, separated by commas; NULL: all */
-    uint64_t bulk_size; /* of what is called 100 MB */
-    unsigned idle;      /* connections of the idle contest */
-    bool ktls;          /* set by peers_run: this kernel has it */
+    const char *only;        /* names of contests, separated by commas; NULL: all */
+    uint64_t bulk_size;      /* of what is called 100 MB */
+    unsigned idle;           /* connections of the idle contest */
+    unsigned files;          /* of the directory of many files */
+    bool ktls;               /* set by peers_run: this kernel has it */
+    const struct site *site; /* and what is served */
 };
 
 const char *peer_name(enum peer_id id);
@@ -65,6 +68,7 @@ void peer_stop(struct peer *peer);
 enum work {
     WORK_BULK,        /* large answers, a connection each */
     WORK_REQUESTS,    /* small ones on connections that stay */
+    WORK_COLD,        /* the same for each file of a directory, none of them in the page cache */
     WORK_CONNECTIONS, /* a connection for each small one */
     WORK_ECHO,        /* so much there, so much back, on connections that stay */
     WORK_ECHO_CONNECTIONS,
@@ -104,7 +108,8 @@ struct contest {
     enum peer_port ours, theirs;
     enum peer_id peer; /* PEER_SLUICE: against ourselves on another port */
     unsigned connections;
-    uint64_t size; /* of an answer of WORK_REQUESTS */
+    uint64_t size;                 /* of the file of WORK_REQUESTS, unless it is from */
+    enum site_directory directory; /* instead */
     bool https, resume, ktls;
     struct path_expected expected; /* the one path that Sluice may take; no members: any */
     struct metric_goal goals[CONTEST_GOALS];

@@ -12,7 +12,7 @@
 #include "sluice_load/peers.h"
 #include "sluice_load/target.h"
 
-#define SMALL_SIZE 1024
+#define MESSAGE_SIZE 1024
 #define PAYLOAD_SIZE 65536
 
 /* Both sides can do it, so it does not depend on whose preference is followed. */
@@ -49,12 +49,28 @@ static int make_bulk(struct job *job, const struct peers_options *options, const
     return set_target(job, contest, address, options->bulk_size);
 }
 
+static int make_requests(struct job *job, const struct site *site, const struct contest *contest,
+                         const char *address)
+{
+    const struct site_paths *paths = &site->directories[contest->directory];
+
+    job->load.paths = paths->paths;
+    job->load.path_count = paths->count;
+    job->load.draw = contest->work == WORK_REQUESTS;
+    if (contest->work == WORK_COLD) {
+        site_evict(site, contest->directory);
+        job->load.requests = paths->count;
+        job->load.duration_ns = 0;
+    }
+    return set_target(job, contest, address, contest->size);
+}
+
 static int make_echo(struct job *job, const char *address)
 {
     if (content_generate(&job->payload, PAYLOAD_SIZE) == -1)
         return -1;
     job->load.payload = &job->payload;
-    job->load.send_size = job->load.receive_size = SMALL_SIZE;
+    job->load.send_size = job->load.receive_size = MESSAGE_SIZE;
     return target_parse_address(address, false, &job->target) == TARGET_GOOD ? 0 : -1;
 }
 
@@ -77,10 +93,11 @@ static int make_job(struct job *job, const struct bench *bench, const struct pee
     case WORK_MIXED:
         return make_bulk(job, options, contest, address);
     case WORK_REQUESTS:
-        return set_target(job, contest, address, contest->size);
+    case WORK_COLD:
+        return make_requests(job, options->site, contest, address);
     case WORK_CONNECTIONS:
         job->load.keep_alive = false;
-        return set_target(job, contest, address, SMALL_SIZE);
+        return set_target(job, contest, address, SITE_SMALL);
     case WORK_ECHO_CONNECTIONS:
         job->load.keep_alive = false;
         job->load.sources = BENCH_ORIGIN_ADDRESSES;

@@ -71,10 +71,10 @@ json_t *peers_json(const struct bench *bench, const struct peers_options *option
                    const struct peers_result *result)
 {
     json_t *document =
-        json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:i, s:b, s:b}", "tool", "sluice-load", "version",
+        json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:i, s:i, s:b, s:b}", "tool", "sluice-load", "version",
                   SLUICE_VERSION, "command", "peers", "machine", bench_machine(), "bench", bench_json(bench),
-                  "bulk_size", (json_int_t)options->bulk_size, "idle_connections", (int)options->idle, "ktls",
-                  options->ktls, "interrupted", result->interrupted);
+                  "bulk_size", (json_int_t)options->bulk_size, "idle_connections", (int)options->idle,
+                  "files", (int)options->files, "ktls", options->ktls, "interrupted", result->interrupted);
     json_t *rows = json_array();
 
     for (size_t i = 0; i < result->count; i++)
@@ -179,6 +179,8 @@ void peers_print(FILE *file, const struct peers_options *options, const struct p
             options->bench.repeat);
     if (options->bulk_size != 100000000)
         fprintf(file, "What is called 100 MB was %s.\n", units_size(size, (double)options->bulk_size));
+    if (options->files != 100000)
+        fprintf(file, "What is called 100,000 files was %u.\n", options->files);
     if (options->idle > 0)
         fprintf(file, "Idle connections: %u.\n", options->idle);
     if (result->syscalls_why != NULL)

@@ -28,7 +28,7 @@ static inline uint64_t worker_counted(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-/* What a client sends to one target. */
+/* What a client sends: to one target, or for one path. */
 struct worker_request {
     char *data; /* NULL: the payload, or nothing */
     uint64_t size;
@@ -38,7 +38,8 @@ struct worker_request {
 
 struct worker {
     const struct load_options *options;
-    const struct worker_request *requests; /* one a target */
+    const struct worker_request *requests;
+    size_t request_count;
     unsigned client_count;
     uint64_t quota; /* requests that may still be started */
     uint64_t taken; /* and those that have been */
@@ -52,7 +53,7 @@ struct worker {
     uint8_t *buffer;        /* shared by all clients, so it stays in the cache */
     struct client *clients, *idle, *ready;
     unsigned in_flight, resting;
-    uint64_t next_target, tick_ns;
+    uint64_t next_request, random, tick_ns;
     unsigned next_source;
 
     struct worker_counts counts;
