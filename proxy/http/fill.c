@@ -54,14 +54,17 @@ static int has_pages(int fd, uint64_t offset, size_t length)
     return found.cached >= (offset + length - 1) / page - offset / page + 1;
 }
 
+/* A page is asked for by its byte. Of more the kernel is asked without its starting to read: what is missing
+ * is read by a thread then, all at once. */
 static bool is_cached(int fd, uint64_t offset, size_t length)
 {
-    const uint64_t last = offset + length - 1;
-    if (length > PROBE_STEP) {
-        const int pages = has_pages(fd, offset, length);
-        if (pages != -1)
-            return pages == 1 && has_byte(fd, offset) && has_byte(fd, last);
-    }
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), last = offset + length - 1;
+    int pages;
+    if (offset / page == last / page)
+        return has_byte(fd, offset);
+    pages = has_pages(fd, offset, length);
+    if (pages != -1)
+        return pages == 1 && has_byte(fd, offset) && has_byte(fd, last);
     for (uint64_t at = offset; at < last; at += PROBE_STEP)
         if (!has_byte(fd, at))
             return false;
