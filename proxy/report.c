@@ -162,6 +162,7 @@ static int add_response(json_t *object, const struct report *report)
 {
     int failed = 0;
 
+    failed |= add_text(object, "site", report->site);
     failed |= add_text(object, "request", report->request);
     if (report->status != 0)
         failed |= add_number(object, "status", (uint64_t)report->status);

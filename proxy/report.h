@@ -66,6 +66,7 @@ struct report {
             bool has_first_byte; /* the kernel was given the first bytes of the answer, */
             uint64_t ttfb_ms;    /* so long after the first byte of the request */
             char request[512];   /* "GET /x HTTP/1.1" */
+            char site[64];       /* whose it is, of a listener with sites */
             char host[128];
             char referer[256];
             char user_agent[256];

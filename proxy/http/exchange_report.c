@@ -16,7 +16,7 @@ void http_exchange_begin_report(struct http_exchange *exchange, const struct rep
     report->request_ms = report->ttfb_ms = 0;
     report->has_first_byte = false;
     report->request[0] = report->host[0] = report->referer[0] = report->user_agent[0] = '\0';
-    report->request_id[0] = '\0';
+    report->request_id[0] = report->site[0] = '\0';
     exchange->began_ms = loop_now_ms();
     exchange->handshake_bytes = is_first ? template->directions[SESSION_TO_CLIENT].head_bytes : 0;
     report->directions[SESSION_TO_CLIENT].head_bytes = exchange->handshake_bytes;

@@ -93,7 +93,7 @@ static void drop_exchange(struct http_conn *conn)
     struct http_exchange *exchange = conn->exchange;
     if (exchange && exchange->handed) {
         exchange->handed = false;
-        conn->options.handler.cancel(conn->options.handler.arg, exchange);
+        exchange->handler->cancel(exchange->handler->arg, exchange);
     }
     conn->exchange = NULL;
     http_exchange_free(exchange);

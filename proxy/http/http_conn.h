@@ -17,13 +17,15 @@ struct http_request;  /* request.h */
 struct http_exchange; /* one request and its answer to be */
 
 /* Answers one request through exactly one http_respond_* call, now or later (opening a file may take time).
- * `request` is valid until that call returns; its `resolved` has the path, its method is GET or HEAD (all
- * others are answered before a handler is asked). `cancel` is called if the connection ends first: the
- * handler must then not answer any more. */
+ * `request` is valid until that call returns; its `resolved` has the path, its method is GET or HEAD (or
+ * OTHER, if the handler takes any_method; what it doesn't take is answered with 405 before it is asked).
+ * `cancel` is called if the connection ends first: the handler must then not answer any more. A handler that
+ * answers at once has none. */
 struct http_handler {
     void (*handle)(void *arg, const struct http_request *request, struct http_exchange *exchange);
     void (*cancel)(void *arg, struct http_exchange *exchange);
     void *arg;
+    bool any_method;
 };
 
 struct disk_port;

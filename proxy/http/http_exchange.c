@@ -20,6 +20,7 @@ struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loo
     /* Field by field: clearing the table of header lines for every request would be the larger part. */
     exchange->conn = conn;
     exchange->loop = loop;
+    exchange->handler = NULL;
     exchange->data = NULL;
     http_request_init(&exchange->request, limits, exchange->fields);
     exchange->path = NULL;
@@ -62,6 +63,23 @@ void http_exchange_set_data(struct http_exchange *exchange, void *data)
 void *http_exchange_data(const struct http_exchange *exchange)
 {
     return exchange->data;
+}
+
+bool http_handler_takes(const struct http_handler *handler, enum http_method method)
+{
+    return method == HTTP_METHOD_GET || method == HTTP_METHOD_HEAD ||
+           (method == HTTP_METHOD_OTHER && handler->any_method);
+}
+
+void http_exchange_hand(struct http_exchange *exchange, const struct http_handler *handler)
+{
+    exchange->handler = handler;
+    if (!http_handler_takes(handler, exchange->request.method)) {
+        http_respond_method(exchange);
+        return;
+    }
+    exchange->handed = true;
+    handler->handle(handler->arg, &exchange->request, exchange);
 }
 
 struct open_files *http_exchange_open_files(const struct http_exchange *exchange)
@@ -131,6 +149,11 @@ void http_respond_memory(struct http_exchange *exchange, int status, const char 
         }
     }
     http_exchange_end(exchange);
+}
+
+void http_respond_method(struct http_exchange *exchange)
+{
+    http_respond_status(exchange, 405, "Allow: GET, HEAD\r\n");
 }
 
 void http_respond_status(struct http_exchange *exchange, int status, const char *extra_headers)

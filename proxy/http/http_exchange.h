@@ -17,12 +17,13 @@
 struct http_exchange {
     struct http_conn *conn;
     struct loop *loop;
-    void *data; /* the handler's */
+    const struct http_handler *handler; /* who has it, borrowed; NULL: nobody yet */
+    void *data;                         /* the handler's */
 
     struct http_request request; /* points into the connection's buffer, into path and fields */
     char *path;                  /* memory of request.resolved */
 
-    bool handed;   /* the handler has it and must answer or be cancelled */
+    bool handed;   /* handler has it and must answer or be cancelled */
     bool answered; /* head and body are ready */
     bool failed;   /* out of memory: nothing can be answered */
     bool close;    /* no further request on this connection */
@@ -63,6 +64,12 @@ void http_exchange_describe(struct http_exchange *exchange);
 void http_exchange_note_first_byte(struct http_exchange *exchange);
 /* Brings what changes while it goes on up to date in report, a copy of exchange->report or that itself. */
 void http_exchange_update(const struct http_exchange *exchange, struct report *report);
+
+/* A complete request, its target resolved, goes to the handler; or is answered with 405, if that is none of
+ * the methods that it takes. */
+void http_exchange_hand(struct http_exchange *exchange, const struct http_handler *handler);
+bool http_handler_takes(const struct http_handler *handler, enum http_method method);
+void http_respond_method(struct http_exchange *exchange); /* 405 */
 
 /* For what answers: status line and the fields of every head, to be followed by http_head_add() on ->head. */
 void http_exchange_begin(struct http_exchange *exchange, int status);

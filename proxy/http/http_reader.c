@@ -56,8 +56,8 @@ static void handle_request(struct http_conn *conn)
                       request->method == HTTP_METHOD_CONNECT || conn->draining ||
                       (conn->client->kind == ENDPOINT_TLS && tls_conn_key_worn(conn->client->tls));
 
-    if (request->method != HTTP_METHOD_GET && request->method != HTTP_METHOD_HEAD) {
-        http_respond_status(exchange, 405, "Allow: GET, HEAD\r\n");
+    if (!http_handler_takes(&conn->options.handler, request->method)) {
+        http_respond_method(exchange);
         return;
     }
     exchange->path = malloc(request->target.size + 1);
@@ -71,8 +71,7 @@ static void handle_request(struct http_conn *conn)
         http_respond_status(exchange, status, NULL);
         return;
     }
-    exchange->handed = true;
-    conn->options.handler.handle(conn->options.handler.arg, request, exchange);
+    http_exchange_hand(exchange, &conn->options.handler);
 }
 
 /* Whether a head is complete and handled. */

@@ -68,8 +68,8 @@ bool http_host_valid(struct http_slice text)
     return text.at[host] == ':' && port_valid((struct http_slice){text.at + host + 1, text.size - host - 1});
 }
 
-/* Cuts scheme and authority off. false: neither origin-form nor absolute-form. */
-static bool cut_authority(struct http_slice *text)
+/* Cuts scheme and authority off; what is left may be empty. false: neither origin-form nor absolute-form. */
+static bool cut_authority(struct http_slice *text, struct http_slice *cut)
 {
     if (text->size > 0 && text->at[0] == '/')
         return true;
@@ -86,6 +86,7 @@ static bool cut_authority(struct http_slice *text)
         authority.size++;
     text->at = authority.at + authority.size;
     text->size -= scheme + authority.size;
+    *cut = authority;
     return http_host_valid(authority);
 }
 
@@ -132,9 +133,9 @@ static long join_segment(char *path, size_t size, size_t segment_size)
 
 int http_target_parse(struct http_slice text, char *path, struct http_target *target)
 {
-    if (!cut_authority(&text))
-        return 400;
     *target = (struct http_target){.path = path, .is_directory = true};
+    if (!cut_authority(&text, &target->authority))
+        return 400;
     const char *mark = text.size > 0 ? memchr(text.at, '?', text.size) : NULL;
     if (mark) {
         target->has_query = true;

@@ -16,7 +16,8 @@ struct http_target {
     size_t prefix;
     bool is_directory; /* it ended in "/", "/." or "/..": only a directory is meant */
     bool has_query;
-    struct http_slice query; /* as sent, without the question mark */
+    struct http_slice query;     /* as sent, without the question mark */
+    struct http_slice authority; /* of absolute-form: what counts instead of Host; at NULL: origin-form */
 };
 
 /* Origin-form ("/a?b") and absolute-form ("http://host/a?b", RFC 9112 3.2). path: text.size + 1 bytes, the

@@ -43,7 +43,7 @@ static inline void later_cancel(void *arg, struct http_exchange *exchange)
 
 static inline struct http_handler handler_of(struct later *later)
 {
-    return (struct http_handler){later_handle, later_cancel, later};
+    return (struct http_handler){.handle = later_handle, .cancel = later_cancel, .arg = later};
 }
 
 static inline bool asked(struct fixture *f, size_t n)

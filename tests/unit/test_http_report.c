@@ -27,7 +27,7 @@ static bool is_asked(struct fixture *f, size_t n)
 
 static void begin(struct fixture *f, struct late *late)
 {
-    const struct http_handler handler = {late_handle, late_cancel, late};
+    const struct http_handler handler = {.handle = late_handle, .cancel = late_cancel, .arg = late};
     *late = (struct late){0};
     fixture_init(f, &handler);
     fixture_start(f, false);
@@ -165,7 +165,7 @@ static void test_ids_are_told_and_accepted(void **state)
     };
     (void)state;
     struct late late = {0};
-    const struct http_handler handler = {late_handle, late_cancel, &late};
+    const struct http_handler handler = {.handle = late_handle, .cancel = late_cancel, .arg = &late};
     struct fixture f;
     fixture_init(&f, &handler);
     f.options.ids = (struct http_ids){.told = true, .accepted = true};
@@ -220,7 +220,8 @@ static void test_first_byte_of_a_long_answer(void **state)
 {
     (void)state;
     static char body[4 << 20];
-    const struct http_handler handler = {late_handle, late_cancel, &(struct late){0}};
+    const struct http_handler handler = {
+        .handle = late_handle, .cancel = late_cancel, .arg = &(struct late){0}};
     struct fixture f;
     struct report report;
     fixture_init(&f, &handler);
