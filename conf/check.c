@@ -82,6 +82,11 @@ void check_conf(const struct conf *conf, struct conf_problems *problems)
             check_files(&conf->files[i], problems);
         }
     }
+    for (size_t i = 0; i < conf->site_count; i++) {
+        if (conf->sites[i].name != NULL) {
+            check_site(&conf->sites[i], problems);
+        }
+    }
     for (size_t i = 0; i < conf->listener_count; i++) {
         if (conf->listeners[i].name != NULL) {
             check_listener(&conf->listeners[i], problems);

@@ -13,6 +13,10 @@ void check_files(const struct conf_files *files, struct conf_problems *problems)
 void check_server_tls(const struct conf_backend *backend, struct conf_problems *problems);
 void check_mode_of_server_tls(const struct conf_listener *listener, const struct conf_backend *backend,
                               struct conf_problems *problems);
+void check_site(const struct conf_site *site, struct conf_problems *problems);
+/* The sites of a listener, or of one of its routes; key: which, "sites". A part of check_listener(). */
+void check_sites(const struct conf_listener *listener, const struct conf_sites *sites, const char *key,
+                 struct conf_problems *problems);
 void check_tls(const struct conf_tls *tls, struct conf_problems *problems);
 /* owner: where its keys stand, "tls.main". */
 void check_tls_policy(const char *owner, const struct conf_tls_policy *policy,

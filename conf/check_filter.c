@@ -172,7 +172,8 @@ static bool proxies_nothing(const struct conf_listener *listener)
 
     for (size_t i = 0; i < listener->route_count; i++)
         proxies = proxies || listener->routes[i].proxy_place.line != 0;
-    return !proxies && (listener->files_place.line != 0 || listener->route_count != 0);
+    return !proxies &&
+           (listener->files_place.line != 0 || listener->sites.place.line != 0 || listener->route_count != 0);
 }
 
 /* Filters against what else the listener says. */

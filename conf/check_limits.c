@@ -69,7 +69,7 @@ static void check_bandwidth(const struct conf_listener *listener, struct conf_pr
     const uint64_t least = (rate / 100 + 1023) / 1024 * 1024;
     char text[UNITS_TEXT_MAX];
 
-    if (given(limits, to_server) && listener->files_place.line != 0) {
+    if (given(limits, to_server) && (listener->files_place.line != 0 || listener->sites.place.line != 0)) {
         check_add_listener(problems, limits->to_server_place, listener, "limits.bandwidth.to_server",
                            "files come from no server: delete this, or limit to_client");
     }

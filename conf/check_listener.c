@@ -30,7 +30,7 @@ static bool given(struct conf_place place)
     return place.line != 0;
 }
 
-/* Whether it, or one of its routes, is a proxy; or serves files. */
+/* Whether it, or one of its routes, is a proxy; or serves files, by sites or not. */
 static bool is_proxy(const struct conf_listener *listener)
 {
     bool is = given(listener->proxy_place);
@@ -42,20 +42,22 @@ static bool is_proxy(const struct conf_listener *listener)
 
 static bool serves_files(const struct conf_listener *listener)
 {
-    bool serves = given(listener->files_place);
+    bool serves = given(listener->files_place) || given(listener->sites.place);
     for (size_t i = 0; i < listener->route_count; i++) {
-        serves = serves || given(listener->routes[i].files_place);
+        const struct conf_route *route = &listener->routes[i];
+        serves = serves || given(route->files_place) || given(route->sites.place);
     }
     return serves;
 }
 
-/* What it does, one way or the other: `proxy`, `files` or `routes`, whichever of two stands later. */
+/* What it does, one way or the other: whichever of two stands later. */
 static void report_two(const struct conf_listener *listener, struct conf_problems *problems)
 {
-    struct conf_place places[] = {listener->proxy_place, listener->files_place, listener->routes_place};
-    static const char *const keys[] = {"proxy", "files", "routes"};
+    struct conf_place places[] = {listener->proxy_place, listener->files_place, listener->sites.place,
+                                  listener->routes_place};
+    static const char *const keys[] = {"proxy", "files", "sites", "routes"};
     size_t first = SIZE_MAX, last = SIZE_MAX;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         if (given(places[i])) {
             first = first == SIZE_MAX || places[i].line < places[first].line ? i : first;
             last = last == SIZE_MAX || places[i].line >= places[last].line ? i : last;
@@ -65,24 +67,28 @@ static void report_two(const struct conf_listener *listener, struct conf_problem
         check_add_listener(problems, places[last], listener, keys[last],
                            "`%s` and `%s` are both given: delete one, or move `%s` into a last route without "
                            "conditions, for what no other route takes",
-                           keys[first], keys[last], given(listener->proxy_place) ? "proxy" : "files");
+                           keys[first], keys[last],
+                           given(listener->proxy_place)   ? "proxy"
+                           : given(listener->files_place) ? "files"
+                                                          : "sites");
     } else {
         check_add_listener(problems, places[last], listener, keys[last],
-                           "`proxy` and `files` are both given, and a listener does one: delete one of them");
+                           "`%s` and `%s` are both given, and a listener does one: delete one of them",
+                           keys[first], keys[last]);
     }
 }
 
 static bool check_target(const struct conf_listener *listener, struct conf_problems *problems)
 {
-    int count = given(listener->proxy_place) + given(listener->files_place) + given(listener->routes_place);
+    int count = given(listener->proxy_place) + given(listener->files_place) + given(listener->sites.place) +
+                given(listener->routes_place);
     if (count > 1) {
         report_two(listener, problems);
     } else if (count == 0) {
         check_add_listener(
             problems, listener->place, listener, NULL,
-            "nothing to do: add proxy = \"NAME\"; with a name under `backends`, or files = \"NAME\"; with "
-            "one under "
-            "`files`");
+            "nothing to do: add proxy = \"NAME\"; with a name under `backends`, files = \"NAME\"; with "
+            "one under `files`, or sites = [ \"NAME\" ]; with some under `sites`");
     }
     return count == 1;
 }
@@ -183,6 +189,7 @@ void check_listener(const struct conf_listener *listener, struct conf_problems *
     }
     bool one_target = check_target(listener, problems);
     check_routes(listener, problems);
+    check_sites(listener, &listener->sites, "sites", problems);
     check_alpn_of_files(listener, problems);
     check_limits(listener, problems);
     check_listening(listener, problems);

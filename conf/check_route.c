@@ -33,21 +33,31 @@ add(const struct checked *checked, struct conf_place place, const char *key, con
 
 static void check_action(const struct checked *checked, const struct conf_route *route)
 {
-    bool proxy = route->proxy_place.line != 0, files = route->files_place.line != 0;
-    int count = proxy + files + route->deny;
+    bool files = route->files_place.line != 0, sites = route->sites.place.line != 0;
+    const struct {
+        const char *key;
+        bool given;
+    } actions[] = {
+        {"proxy", route->proxy_place.line != 0}, {"files", files}, {"sites", sites}, {"deny", route->deny}};
+    const char *given[sizeof(actions) / sizeof(actions[0])];
+    int count = 0;
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+        if (actions[i].given) {
+            given[count++] = actions[i].key;
+        }
+    }
     if (count == 0) {
         add(checked, route->place, NULL,
             "does nothing: add proxy = \"NAME\"; with a name under `backends`, files = \"NAME\"; with one "
-            "under "
-            "`files`, or deny = true;");
+            "under `files`, sites = [ \"NAME\" ]; with some under `sites`, or deny = true;");
     } else if (count > 1) {
         add(checked, route->place, NULL,
-            "`%s` and `%s` are both given, and a route does one: delete one of them",
-            proxy ? "proxy" : "files", route->deny ? "deny" : "files");
+            "`%s` and `%s` are both given, and a route does one: delete one of them", given[0],
+            given[count - 1]);
     }
-    if (files && checked->listener->tls == NULL && checked->listener->tls_place.line == 0 &&
+    if ((files || sites) && checked->listener->tls == NULL && checked->listener->tls_place.line == 0 &&
         (route->sni_count > 0 || route->alpn_count > 0)) {
-        add(checked, route->files_place, "files",
+        add(checked, files ? route->files_place : route->sites.place, files ? "files" : "sites",
             "what has a name (`%s`) is encrypted, and without `tls` only a backend can read it: add tls to "
             "the "
             "listener, or use `proxy`",
@@ -74,6 +84,13 @@ static void check_alpn(const struct checked *checked, const struct conf_route *r
         tls->name);
 }
 
+static void check_sites_of(const struct checked *checked, const struct conf_route *route)
+{
+    char *path = memory_format("routes[%zu].sites", checked->index);
+    check_sites(checked->listener, &route->sites, path, checked->problems);
+    free(path);
+}
+
 void check_routes(const struct conf_listener *listener, struct conf_problems *problems)
 {
     const struct conf_route *last = NULL; /* takes everything */
@@ -92,6 +109,7 @@ void check_routes(const struct conf_listener *listener, struct conf_problems *pr
             last = route;
         }
         check_action(&checked, route);
+        check_sites_of(&checked, route);
         check_alpn(&checked, route);
     }
 }

@@ -38,6 +38,9 @@ static void free_value(const struct schema_key *key, char *object)
     case SCHEMA_CIDRS:
         free(*(struct conf_cidr **)slot);
         break;
+    case SCHEMA_REFERENCES:
+        free(*(void **)slot);
+        break;
     case SCHEMA_STRINGS: {
         char **strings = *(char ***)slot;
         size_t count = *(size_t *)(void *)(object + key->count_offset);

@@ -241,6 +241,39 @@ struct conf_files {
     enum conf_dotfiles dotfiles;
 };
 
+/* One path of a site and what is done beneath it. */
+struct conf_site_path {
+    char *prefix;                   /* as written; has no meaning where exact is set */
+    char *exact;                    /* NULL: the prefix counts */
+    const struct conf_files *files; /* exactly one of files, redirect and, alone, status is set */
+    bool strip;
+    char *redirect; /* with status */
+    bool append;
+    unsigned status;
+    struct conf_place place;
+    /* Line 0 where the key isn't given. */
+    struct conf_place prefix_place, exact_place, files_place, strip_place, redirect_place, append_place,
+        status_place;
+};
+struct conf_site {
+    char *name;
+    struct conf_place place;
+    char **hosts; /* as written; none: for every host that no other site of the listener has */
+    size_t host_count;
+    char *canonical; /* NULL: none */
+    bool redirect_https;
+    unsigned https_port;
+    struct conf_site_path *paths; /* none: only with redirect_https */
+    size_t path_count;
+    struct conf_place hosts_place, canonical_place, redirect_https_place, https_port_place, paths_place;
+};
+/* Those of a listener, or of a route. */
+struct conf_sites {
+    const struct conf_site **items;
+    size_t count;
+    struct conf_place place; /* line 0: not given */
+};
+
 /* As relay's enum relay_force, by name; a test holds the two to each other. */
 enum conf_relay { CONF_RELAY_AUTO, CONF_RELAY_SPLICE, CONF_RELAY_SENDFILE, CONF_RELAY_MMAP, CONF_RELAY_COPY };
 
@@ -289,8 +322,9 @@ struct conf_route {
     char **alpn;
     size_t sni_count, alpn_count;
     struct conf_cidrs source;
-    const struct conf_backend *backend; /* exactly one of backend, files and deny is set */
+    const struct conf_backend *backend; /* exactly one of backend, files, sites and deny is set */
     const struct conf_files *files;
+    struct conf_sites sites;
     bool deny;
     struct conf_place place;
     /* Line 0 where the key isn't given. */
@@ -308,8 +342,9 @@ struct conf_listener {
     struct conf_place place;
     struct conf_address address;
     const struct conf_tls *tls;         /* NULL: plain */
-    const struct conf_backend *backend; /* exactly one of backend, files and routes is set */
+    const struct conf_backend *backend; /* exactly one of backend, files, sites and routes is set */
     const struct conf_files *files;
+    struct conf_sites sites;
     struct conf_route *routes;
     size_t route_count;
     struct conf_cidrs allow, deny; /* none: everyone, nobody */
@@ -363,6 +398,8 @@ struct conf {
     size_t backend_count;
     struct conf_files *files;
     size_t files_count;
+    struct conf_site *sites;
+    size_t site_count;
     struct conf_listener *listeners;
     size_t listener_count;
 };

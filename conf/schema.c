@@ -227,6 +227,16 @@ static const struct schema_key root_keys[] = {
         .count_offset = offsetof(struct conf, files_count),
     },
     {
+        .name = "sites",
+        .type = SCHEMA_NAMED,
+        .help =
+            "Virtual hosts, by name: what is served by host and path. Listeners name those that they have",
+        .example = "{ main = { hosts = [ \"example.org\" ]; paths = ( { files = \"media\"; } ); }; }",
+        .section = &schema_site,
+        .offset = offsetof(struct conf, sites),
+        .count_offset = offsetof(struct conf, site_count),
+    },
+    {
         .name = "listeners",
         .type = SCHEMA_NAMED,
         .help = "What Sluice listens on, by name; the name is told in logs and metrics",

@@ -10,21 +10,22 @@
 
 /* Each type names the C type that a value is stored as. */
 enum schema_type {
-    SCHEMA_INTEGER,   /* unsigned */
-    SCHEMA_BOOLEAN,   /* bool */
-    SCHEMA_STRING,    /* char *, not empty */
-    SCHEMA_PATH,      /* char *, made absolute */
-    SCHEMA_DURATION,  /* uint32_t, milliseconds */
-    SCHEMA_SIZE,      /* uint64_t, bytes */
-    SCHEMA_CHOICE,    /* an enum: the index in `choices` */
-    SCHEMA_LOG,       /* an enum as CHOICE, whose last value stands for a path: char *, absolute */
-    SCHEMA_ADDRESS,   /* struct conf_address */
-    SCHEMA_REFERENCE, /* pointer to an element of the NAMED key `target` of the top level */
-    SCHEMA_CIDRS,     /* struct conf_cidr * and a count */
-    SCHEMA_STRINGS,   /* char ** and a count; each of `choices`, if there are any */
-    SCHEMA_GROUP,     /* a nested group, at a fixed place */
-    SCHEMA_NAMED,     /* a group of groups whose keys are names: an array and a count */
-    SCHEMA_LIST,      /* a list of groups: an array and a count */
+    SCHEMA_INTEGER,    /* unsigned */
+    SCHEMA_BOOLEAN,    /* bool */
+    SCHEMA_STRING,     /* char *, not empty */
+    SCHEMA_PATH,       /* char *, made absolute */
+    SCHEMA_DURATION,   /* uint32_t, milliseconds */
+    SCHEMA_SIZE,       /* uint64_t, bytes */
+    SCHEMA_CHOICE,     /* an enum: the index in `choices` */
+    SCHEMA_LOG,        /* an enum as CHOICE, whose last value stands for a path: char *, absolute */
+    SCHEMA_ADDRESS,    /* struct conf_address */
+    SCHEMA_REFERENCE,  /* pointer to an element of the NAMED key `target` of the top level */
+    SCHEMA_REFERENCES, /* an array of such pointers and a count */
+    SCHEMA_CIDRS,      /* struct conf_cidr * and a count */
+    SCHEMA_STRINGS,    /* char ** and a count; each of `choices`, if there are any */
+    SCHEMA_GROUP,      /* a nested group, at a fixed place */
+    SCHEMA_NAMED,      /* a group of groups whose keys are names: an array and a count */
+    SCHEMA_LIST,       /* a list of groups: an array and a count */
 };
 
 struct schema_key {
@@ -34,16 +35,16 @@ struct schema_key {
     const char *example;  /* a value, as it is written in a file */
     const char *fallback; /* the default, without quotes, read as a written value would be; NULL: none */
     bool required;
-    bool fixed;        /* a reload can't change it */
-    uint64_t min, max; /* INTEGER, DURATION (ms), SIZE (bytes); STRINGS, CIDRS, NAMED, LIST: min elements */
+    bool fixed;                           /* a reload can't change it */
+    uint64_t min, max;                    /* INTEGER, DURATION (ms), SIZE (bytes); of several: min elements */
     const char *const *choices;           /* ends with NULL */
     const char *forbidden;                /* STRINGS: characters that none may contain */
-    const char *target;                   /* REFERENCE */
+    const char *target;                   /* REFERENCE, REFERENCES */
     bool takes_names;                     /* ADDRESS: a server's, which may be a name */
     const struct schema_section *section; /* GROUP, NAMED, LIST: the keys inside */
     /* Where the value lives in the struct of its section. 0 for all but `offset`: there is none. */
     size_t offset;
-    size_t count_offset; /* STRINGS, CIDRS, NAMED, LIST: size_t; LOG: the path */
+    size_t count_offset; /* of several: size_t; LOG: the path */
     size_t place_offset; /* struct conf_place, set if the key is given */
     size_t given_offset; /* GROUP: bool, set if the group is given; else it is left out with its defaults */
     /* GROUP: its defaults are the values of the same section at this offset of struct conf, loaded earlier.

@@ -28,7 +28,8 @@ static const struct schema_key listener_keys[] = {
     {
         .name = "proxy",
         .type = SCHEMA_REFERENCE,
-        .help = "The name under `backends` that its connections go to. One of this, `files` and `routes`",
+        .help = "The name under `backends` that its connections go to. One of this, `files`, `sites` and "
+                "`routes`",
         .example = "\"app\"",
         .target = "backends",
         .offset = offsetof(struct conf_listener, backend),
@@ -37,11 +38,22 @@ static const struct schema_key listener_keys[] = {
     {
         .name = "files",
         .type = SCHEMA_REFERENCE,
-        .help = "The name under `files` that it serves over HTTP/1.1. One of this, `proxy` and `routes`",
+        .help = "The name under `files` that it serves over HTTP/1.1, whatever the host",
         .example = "\"media\"",
         .target = "files",
         .offset = offsetof(struct conf_listener, files),
         .place_offset = offsetof(struct conf_listener, files_place),
+    },
+    {
+        .name = "sites",
+        .type = SCHEMA_REFERENCES,
+        .min = 1,
+        .help = "The names under `sites` that it serves over HTTP/1.1, by the host of each request",
+        .example = "[ \"main\" ]",
+        .target = "sites",
+        .offset = offsetof(struct conf_listener, sites.items),
+        .count_offset = offsetof(struct conf_listener, sites.count),
+        .place_offset = offsetof(struct conf_listener, sites.place),
     },
     {
         .name = "routes",

@@ -82,6 +82,11 @@ void schema_describe(const struct schema_key *key, char text[SCHEMA_EXPECTED_MAX
         append(text, key->target);
         append(text, "`, in quotes");
         break;
+    case SCHEMA_REFERENCES:
+        append(text, "a list of names defined under `");
+        append(text, key->target);
+        append(text, "`");
+        break;
     case SCHEMA_CIDRS:
         append(text, "a list of ranges of addresses");
         break;

@@ -36,7 +36,8 @@ static const struct schema_key route_keys[] = {
     {
         .name = "proxy",
         .type = SCHEMA_REFERENCE,
-        .help = "The name under `backends` that a connection goes to. One of this, `files` and `deny`",
+        .help =
+            "The name under `backends` that a connection goes to. One of this, `files`, `sites` and `deny`",
         .example = "\"app\"",
         .target = "backends",
         .offset = offsetof(struct conf_route, backend),
@@ -50,6 +51,17 @@ static const struct schema_key route_keys[] = {
         .target = "files",
         .offset = offsetof(struct conf_route, files),
         .place_offset = offsetof(struct conf_route, files_place),
+    },
+    {
+        .name = "sites",
+        .type = SCHEMA_REFERENCES,
+        .min = 1,
+        .help = "The names under `sites` that are served to a connection, by the host of each request",
+        .example = "[ \"main\" ]",
+        .target = "sites",
+        .offset = offsetof(struct conf_route, sites.items),
+        .count_offset = offsetof(struct conf_route, sites.count),
+        .place_offset = offsetof(struct conf_route, sites.place),
     },
     {
         .name = "deny",

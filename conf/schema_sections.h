@@ -15,6 +15,7 @@
 extern const struct schema_section schema_tls;                              /* struct conf_tls */
 extern const struct schema_section schema_backend;                          /* struct conf_backend */
 extern const struct schema_section schema_files;                            /* struct conf_files */
+extern const struct schema_section schema_site;                             /* struct conf_site */
 extern const struct schema_section schema_listener;                         /* struct conf_listener */
 extern const struct schema_section schema_limits;                           /* struct conf_limits */
 extern const struct schema_section schema_resolve;                          /* struct conf_resolve */

@@ -112,7 +112,8 @@ static void store_address(const struct value *value, const char *text)
     }
 }
 
-static void store_reference(const struct value *value, const char *text)
+/* to: the pointer to be set. */
+static void store_reference(const struct value *value, const char *text, void *to)
 {
     struct load *load = value->load;
     load->references = memory_grow(load->references, load->reference_count + 1, sizeof(load->references[0]));
@@ -121,7 +122,7 @@ static void store_reference(const struct value *value, const char *text)
         .path = memory_strdup(value->path),
         .name = memory_strdup(text),
         .place = value->place,
-        .slot = slot(value),
+        .slot = to,
     };
 }
 
@@ -165,7 +166,7 @@ static void store_text(const struct value *value, const char *text)
         store_address(value, text);
         break;
     case SCHEMA_REFERENCE:
-        store_reference(value, text);
+        store_reference(value, text, slot(value));
         break;
     default:
         expected(value, "a string");
@@ -215,13 +216,31 @@ static bool cidr_allowed(const struct value *value, const char *text, struct con
     return false;
 }
 
-/* STRINGS and CIDRS. */
+/* One element of STRINGS, CIDRS or REFERENCES, into the array. false: it can't be stored, which was reported.
+ */
+static bool store_element(const struct value *value, const char *text, void *element)
+{
+    switch (value->key->type) {
+    case SCHEMA_CIDRS:
+        return cidr_allowed(value, text, element);
+    case SCHEMA_REFERENCES:
+        store_reference(value, text, element);
+        return true;
+    default:
+        if (!string_allowed(value, text)) {
+            return false;
+        }
+        *(char **)element = memory_strdup(text);
+        return true;
+    }
+}
+
+/* STRINGS, CIDRS and REFERENCES. */
 static void store_strings(const struct value *value, const config_setting_t *setting)
 {
     int length = config_setting_length(setting);
-    bool cidrs = value->key->type == SCHEMA_CIDRS;
-    char **strings = cidrs ? NULL : memory_calloc((size_t)length, sizeof(char *));
-    struct conf_cidr *ranges = cidrs ? memory_calloc((size_t)length, sizeof(*ranges)) : NULL;
+    const size_t size = value->key->type == SCHEMA_CIDRS ? sizeof(struct conf_cidr) : sizeof(void *);
+    char *array = memory_calloc((size_t)length, size); /* references point into it: its final size at once */
     size_t count = 0;
     if ((uint64_t)length < value->key->min) {
         conf_problem_add(value->load->problems, value->place, value->path,
@@ -236,18 +255,12 @@ static void store_strings(const struct value *value, const config_setting_t *set
         const char *text = config_setting_get_string(element);
         if (text == NULL) {
             expected(&one, value_kind(element));
-        } else if (cidrs) {
-            count += cidr_allowed(&one, text, &ranges[count]);
-        } else if (string_allowed(&one, text)) {
-            strings[count++] = memory_strdup(text);
+        } else {
+            count += store_element(&one, text, array + count * size);
         }
         free(path);
     }
-    if (cidrs) {
-        *(struct conf_cidr **)slot(value) = ranges;
-    } else {
-        *(char ***)slot(value) = strings;
-    }
+    *(void **)slot(value) = array;
     *(size_t *)(void *)(value->object + value->key->count_offset) = count;
 }
 
@@ -267,7 +280,7 @@ void value_load(struct load *load, const struct schema_key *key, const config_se
         store_number(&value, (uint64_t)number, number < 0, written);
     } else if (key->type == SCHEMA_BOOLEAN && type == CONFIG_TYPE_BOOL) {
         *(bool *)slot(&value) = config_setting_get_bool(setting) != 0;
-    } else if ((key->type == SCHEMA_STRINGS || key->type == SCHEMA_CIDRS) &&
+    } else if ((key->type == SCHEMA_STRINGS || key->type == SCHEMA_CIDRS || key->type == SCHEMA_REFERENCES) &&
                (type == CONFIG_TYPE_ARRAY || type == CONFIG_TYPE_LIST)) {
         store_strings(&value, setting);
     } else {

@@ -101,8 +101,8 @@ static struct generation_target *backend_target(const struct generation *generat
     return &generation->targets[backend - generation->conf->backends];
 }
 
-static struct generation_target *files_target(const struct generation *generation,
-                                              const struct conf_files *files)
+struct generation_target *generation_files_target(const struct generation *generation,
+                                                  const struct conf_files *files)
 {
     return &generation->targets[generation->conf->backend_count + (size_t)(files - generation->conf->files)];
 }
@@ -139,7 +139,7 @@ static bool build_targets(struct generation *generation, const struct generation
         snprintf(target->name, sizeof(target->name), "proxy:%s", conf->backends[i].name);
     }
     for (size_t i = 0; i < conf->files_count; i++) {
-        target = files_target(generation, &conf->files[i]);
+        target = generation_files_target(generation, &conf->files[i]);
         *target = (struct generation_target){.kind = TARGET_FILES,
                                              .handler = http_files_handler(generation->files[i])};
         snprintf(target->name, sizeof(target->name), "files:%s", conf->files[i].name);
@@ -154,7 +154,7 @@ static bool build_targets(struct generation *generation, const struct generation
 
 /* --- Listeners --- */
 
-static bool build_routes(const struct generation *generation, const struct conf_listener *conf,
+static bool build_routes(struct generation *generation, const struct conf_listener *conf,
                          struct routes *routes, struct conf_problems *problems)
 {
     if (!routes_init(routes, conf, problems))
@@ -162,9 +162,15 @@ static bool build_routes(const struct generation *generation, const struct conf_
     for (size_t i = 0; i < routes->count; i++) {
         const struct conf_route *route = &conf->routes[i];
 
-        routes->items[i].target = route->backend != NULL ? backend_target(generation, route->backend)
-                                  : route->files != NULL ? files_target(generation, route->files)
-                                                         : deny_target(generation);
+        if (route->sites.count > 0)
+            routes->items[i].target = generation_sites_target(generation, &route->sites, problems);
+        else
+            routes->items[i].target = route->backend != NULL ? backend_target(generation, route->backend)
+                                      : route->files != NULL
+                                          ? generation_files_target(generation, route->files)
+                                          : deny_target(generation);
+        if (routes->items[i].target == NULL)
+            return false;
     }
     return true;
 }
@@ -188,9 +194,12 @@ static bool build_listener(struct generation *generation, const struct conf_list
     }
     if (conf->route_count > 0)
         return build_routes(generation, conf, &listener->routes, problems);
-    listener->target = conf->files != NULL ? files_target(generation, conf->files)
-                                           : backend_target(generation, conf->backend);
-    return true;
+    if (conf->sites.count > 0)
+        listener->target = generation_sites_target(generation, &conf->sites, problems);
+    else
+        listener->target = conf->files != NULL ? generation_files_target(generation, conf->files)
+                                               : backend_target(generation, conf->backend);
+    return listener->target != NULL;
 }
 
 static void build_admin(const struct generation *generation, struct generation_listener *listener)
@@ -291,7 +300,8 @@ struct generation *generation_new(const struct generation_options *options, stru
         good = try_sockets(generation->conf, problems) && good;
     good = build_filters(generation, options, problems) && good;
     if (good && build_backends(generation, options, problems) &&
-        build_targets(generation, options, problems) && build_listeners(generation, options, problems))
+        build_targets(generation, options, problems) && generation_build_sites(generation, problems) &&
+        build_listeners(generation, options, problems))
         return generation;
     generation_discard(generation);
     return NULL;

@@ -22,6 +22,8 @@ struct cert_connect;
 struct cert_store;
 struct filter_set;
 struct http_files;
+struct http_site;
+struct http_sites;
 struct resolver;
 struct ticket_keys;
 
@@ -30,16 +32,16 @@ struct ticket_keys;
 
 enum target_kind { TARGET_PROXY, TARGET_FILES, TARGET_ADMIN, TARGET_DENY };
 
-/* What is done with a connection. There is one for each backend and each `files`, one for admin, and one that
- * refuses: whoever chooses (a listener, a route) points to it. */
+/* What is done with a connection. There is one for each backend and each `files`, one for each list of sites,
+ * one for admin, and one that refuses: whoever chooses (a listener, a route) points to it. */
 struct generation_target {
     enum target_kind kind;
-    char name[80];                            /* for reports: "proxy:NAME", "files:NAME", "admin", "deny" */
-    struct backend *backend;                  /* PROXY */
-    struct cert_connect *secure;              /* PROXY: TLS to its servers; NULL: plain */
+    char name[80];               /* for reports: "proxy:NAME", "files:NAME", "sites", "admin", "deny" */
+    struct backend *backend;     /* PROXY */
+    struct cert_connect *secure; /* PROXY: TLS to its servers; NULL: plain */
     const struct conf_server_tls *server_tls; /* goes with it */
     enum conf_proxy_header proxy_header;      /* PROXY: what its servers are sent first */
-    struct http_handler handler;              /* FILES and ADMIN */
+    struct http_handler handler;              /* FILES (sites too) and ADMIN */
 };
 
 struct generation_listener {
@@ -63,6 +65,12 @@ struct generation_listener {
     const struct stats_listener *stats;
 };
 
+/* The sites of a listener or a route, and the target that they are. */
+struct generation_sites {
+    struct http_sites *sites;
+    struct generation_target target;
+};
+
 struct generation {
     _Atomic unsigned references;
     uint64_t number;                       /* 1, 2, ... by reload */
@@ -74,7 +82,10 @@ struct generation {
     struct cert_connect **connects; /* by conf->backends; NULL where they are plain */
     struct cert_store **stores;     /* two per tls block: with and without ALPN http/1.1; NULL where unused */
     struct http_files **files;      /* by conf->files */
-    struct filter_set **filters;    /* by conf->listeners; NULL where there are none */
+    struct http_site **sites;       /* by conf->sites */
+    struct generation_sites *site_lists; /* room for those of all listeners and routes */
+    size_t site_list_count;
+    struct filter_set **filters;       /* by conf->listeners; NULL where there are none */
     struct generation_target *targets; /* the backends', the files', admin's, and the one that refuses */
 };
 

@@ -20,4 +20,15 @@ void generation_free_tls(struct generation *generation); /* however far it was b
 /* generation_files.c, likewise. */
 bool generation_build_files(struct generation *generation, struct conf_problems *problems)
     __attribute__((warn_unused_result));
-void generation_free_files(struct generation *generation);
+/* After targets of `files` were built. */
+bool generation_build_sites(struct generation *generation, struct conf_problems *problems)
+    __attribute__((warn_unused_result));
+/* The target of these sites, not asked for before. NULL: problems says why. */
+const struct generation_target *generation_sites_target(struct generation *generation,
+                                                        const struct conf_sites *sites,
+                                                        struct conf_problems *problems);
+void generation_free_files(struct generation *generation); /* and sites */
+
+/* generation.c: of an element of conf->files. */
+struct generation_target *generation_files_target(const struct generation *generation,
+                                                  const struct conf_files *files);

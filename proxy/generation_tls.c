@@ -15,10 +15,14 @@ enum store_kind { STORE_STREAM, STORE_HTTP };
  * them, and without it HTTP/1.1 is offered if a route may need it. */
 static enum store_kind store_kind_of(const struct conf_listener *listener)
 {
-    bool files = listener->files != NULL;
+    bool files = listener->files != NULL || listener->sites.count > 0;
 
-    for (size_t i = 0; i < listener->route_count; i++)
-        files = files || (listener->routes[i].files != NULL && listener->tls->policy.alpn_count == 0);
+    for (size_t i = 0; i < listener->route_count; i++) {
+        const struct conf_route *route = &listener->routes[i];
+
+        files = files ||
+                ((route->files != NULL || route->sites.count > 0) && listener->tls->policy.alpn_count == 0);
+    }
     return files ? STORE_HTTP : STORE_STREAM;
 }
 

@@ -282,7 +282,8 @@ struct subject {
     const struct end_sides *client;
 };
 
-static void report_files(const struct subject *subject, const char *route)
+/* What is read from: files, and what is made in memory where there is none; or the latter alone. */
+static void report_http(const struct subject *subject, const char *route, bool has_files)
 {
     const struct end_sides *client = subject->client;
     const struct terms terms = {.policy = listener_policy(subject->listener),
@@ -295,10 +296,32 @@ static void report_files(const struct subject *subject, const char *route)
     struct entries to_client = {.count = 0};
 
     for (size_t i = 0; i < client->tx.count; i++) {
-        add_pair(&to_client, &plain_file, &client->tx.items[i], &terms);
+        if (has_files)
+            add_pair(&to_client, &plain_file, &client->tx.items[i], &terms);
         add_pair(&to_client, &memory, &client->tx.items[i], &terms);
     }
     append_entries(subject->report, &heading, &to_client);
+}
+
+/* route: what leads to them, or "". */
+static void report_sites(const struct subject *subject, const char *route, const struct conf_sites *sites)
+{
+    char text[512];
+    const size_t start = (size_t)snprintf(text, sizeof(text), "%s%s", route, route[0] != '\0' ? " " : "");
+
+    for (size_t i = 0; i < sites->count; i++) {
+        const struct conf_site *site = sites->items[i];
+
+        if (site->redirect_https && subject->client->version == NULL) {
+            site_describe(site, NULL, text + start, sizeof(text) - start);
+            report_http(subject, text, false);
+            continue;
+        }
+        for (size_t j = 0; j < site->path_count; j++) {
+            site_describe(site, &site->paths[j], text + start, sizeof(text) - start);
+            report_http(subject, text, site->paths[j].files != NULL);
+        }
+    }
 }
 
 static void add_pairs(struct entries *entries, const struct sides *sources, const struct sides *sinks,
@@ -362,11 +385,13 @@ static void report_subject(const struct subject *subject)
     const struct conf_listener *listener = subject->listener;
     char text[256];
 
-    if (listener->route_count == 0) {
+    if (listener->sites.count > 0) {
+        report_sites(subject, "", &listener->sites);
+    } else if (listener->route_count == 0) {
         snprintf(text, sizeof(text), "%s:%s", listener->files != NULL ? "files" : "proxy",
                  listener->files != NULL ? listener->files->name : listener->backend->name);
         if (listener->files != NULL)
-            report_files(subject, text);
+            report_http(subject, text, true);
         else
             report_proxy(subject, text, listener->backend);
     }
@@ -376,8 +401,10 @@ static void report_subject(const struct subject *subject)
         route_describe(route, text, sizeof(text));
         if (route->deny)
             report_denied(subject, text);
+        else if (route->sites.count > 0)
+            report_sites(subject, text, &route->sites);
         else if (route->files != NULL)
-            report_files(subject, text);
+            report_http(subject, text, true);
         else
             report_proxy(subject, text, route->backend);
     }
@@ -398,60 +425,4 @@ json_t *plan_report_build(const struct conf *conf, const struct probe *probe)
             report_subject(&(struct subject){report, probe, listener, &clients.items[j]});
     }
     return report;
-}
-
-/* "a, b" of a JSON array of strings; "-" of an empty one. */
-static void join(const json_t *array, char *text, size_t size)
-{
-    size_t length = 0, index;
-    const json_t *item;
-
-    snprintf(text, size, "-");
-    json_array_foreach(array, index, item)
-    {
-        int n =
-            snprintf(text + length, size - length, "%s%s", index > 0 ? ", " : "", json_string_value(item));
-
-        if (n < 0 || (size_t)n >= size - length)
-            return;
-        length += (size_t)n;
-    }
-}
-
-static const char *string_of(const json_t *entry, const char *key)
-{
-    const char *value = json_string_value(json_object_get(entry, key));
-
-    return value != NULL ? value : "-";
-}
-
-void plan_report_print(const json_t *report, FILE *stream)
-{
-    static const char row[] = "%-12s %-*s %-8s %-10s %-10s %-5s %-5s %-20s %s%s%s\n";
-    const json_t *entry;
-    size_t index;
-    int width = 16;
-
-    json_array_foreach(report, index, entry)
-    {
-        const int length = (int)strlen(string_of(entry, "route"));
-
-        width = length > width ? length : width;
-    }
-    fprintf(stream, row, "LISTENER", width, "ROUTE", "TLS", "SERVER TLS", "DIRECTION", "FROM", "TO", "MODES",
-            "REASONS", "", "");
-    json_array_foreach(report, index, entry)
-    {
-        char modes[64], reasons[512], refusals[512];
-        bool refuses = json_array_size(json_object_get(entry, "refusals")) > 0;
-
-        join(json_object_get(entry, "modes"), modes, sizeof(modes));
-        join(json_object_get(entry, "reasons"), reasons, sizeof(reasons));
-        join(json_object_get(entry, "refusals"), refusals, sizeof(refusals));
-        fprintf(stream, row, string_of(entry, "listener"), width, string_of(entry, "route"),
-                string_of(entry, "tls_version"), string_of(entry, "server_tls_version"),
-                string_of(entry, "direction"), string_of(entry, "source_crypto"),
-                string_of(entry, "sink_crypto"), modes, reasons, refuses ? "; refuses on: " : "",
-                refuses ? refusals : "");
-    }
 }

@@ -64,7 +64,28 @@ void route_describe(const struct conf_route *route, char *text, size_t size)
         append(&out, "any");
     if (route->deny)
         append(&out, " -> deny");
+    else if (route->sites.count > 0)
+        append(&out, " -> sites");
     else
         append(&out, " -> %s:%s", route->files != NULL ? "files" : "proxy",
                route->files != NULL ? route->files->name : route->backend->name);
+}
+
+void site_describe(const struct conf_site *site, const struct conf_site_path *path, char *text, size_t size)
+{
+    struct text out = {text, size};
+
+    append(&out, "%s", site->name);
+    if (path == NULL) {
+        append(&out, " -> https");
+        return;
+    }
+    append(&out, " %s%s -> ", path->exact != NULL ? "= " : "",
+           path->exact != NULL ? path->exact : path->prefix);
+    if (path->files != NULL)
+        append(&out, "files:%s", path->files->name);
+    else if (path->redirect != NULL)
+        append(&out, "redirect");
+    else
+        append(&out, "%u", path->status);
 }

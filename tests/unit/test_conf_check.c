@@ -19,7 +19,7 @@ static const struct fixture_case unknown[] = {
     {FIXTURE_BASE "worker = 1;", "test.conf:2: worker: unknown key: did you mean `workers`?\n"},
     {FIXTURE_BASE "\nroutes = ( );", "test.conf:3: routes: unknown key: known here are workers, user, group, "
                                      "capabilities, disk_threads, pipe_size, log, admin, "
-                                     "timeouts, http, resolve, tls, backends, files, listeners\n"},
+                                     "timeouts, http, resolve, tls, backends, files, sites, listeners\n"},
     {FIXTURE_BASE "log = {\nacces = \"off\"; };",
      "test.conf:3: log.acces: unknown key: did you mean `access`?\n"},
     {FIXTURE_BASE "admin = { listen = \":0\";\nport = 1; };",
@@ -205,8 +205,9 @@ static const struct fixture_case missing[] = {
     {APP "listeners = {\nweb = { proxy = \"app\"; }; };",
      "test.conf:3: listeners.web.address: missing: add address = \":8080\";\n"},
     {"listeners = {\nweb = { address = \":0\"; }; };", "test.conf:2: listeners.web: nothing to do: add proxy "
-                                                       "= \"NAME\"; with a name under `backends`, or files = "
-                                                       "\"NAME\"; with one under `files`\n"},
+                                                       "= \"NAME\"; with a name under `backends`, files = "
+                                                       "\"NAME\"; with one under `files`, or sites = [ "
+                                                       "\"NAME\" ]; with some under `sites`\n"},
     {APP
      "files = { f = { root = \"/\"; }; }; listeners = { web = { address = \":0\";\nproxy = \"app\";\nfiles = "
      "\"f\"; }; };",
@@ -216,7 +217,7 @@ static const struct fixture_case missing[] = {
     {APP
      "files = { f = { root = \"/\"; }; }; listeners = { web = { address = \":0\";\nfiles = \"f\";\nproxy = "
      "\"app\"; }; };",
-     "test.conf:4: listeners.web.proxy: `proxy` and `files` are both given, and a listener does one: delete "
+     "test.conf:4: listeners.web.proxy: `files` and `proxy` are both given, and a listener does one: delete "
      "one of "
      "them\n"},
     {FIXTURE_BASE "files = { f = {\nroot = \"/no/such\"; }; };",

@@ -19,10 +19,12 @@ static const struct fixture_case cases[] = {
     {WEB("routes = (\n{ source = [ \"::1\" ]; } );"),
      "test.conf:3: listeners.web.routes[0]: does nothing: add proxy = \"NAME\"; with a name under "
      "`backends`, "
-     "files = \"NAME\"; with one under `files`, or deny = true;\n"},
+     "files = \"NAME\"; with one under `files`, sites = [ \"NAME\" ]; with some under `sites`, or deny = "
+     "true;\n"},
     {WEB("routes = (\n{ deny = false; } );"), "test.conf:3: listeners.web.routes[0]: does nothing: add proxy "
                                               "= \"NAME\"; with a name under `backends`, "
-                                              "files = \"NAME\"; with one under `files`, or deny = true;\n"},
+                                              "files = \"NAME\"; with one under `files`, sites = [ \"NAME\" "
+                                              "]; with some under `sites`, or deny = true;\n"},
     {WEB("routes = (\n{ proxy = \"app\"; deny = true; } );"),
      "test.conf:3: listeners.web.routes[0]: `proxy` and `deny` are both given, and a route does one: delete "
      "one "

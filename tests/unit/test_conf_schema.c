@@ -26,6 +26,11 @@
     "outgoing = { servers = ( \"[::1]:1\" ); source = \"::1\"; tcp = { " TCP "fast_open = true; }; }; " \
     "transparent = { servers = ( \"[::1]:1\" ); transparent = true; }; "
 #define HTTP "http = { max_head = \"4KiB\"; max_uri = \"1KiB\"; max_fields = 9; };\n"
+#define SITES                                                                                           \
+    "sites = { s = { hosts = [ \"h\" ]; canonical = \"h\"; redirect_https = true; https_port = 1; "     \
+    "paths = ( { prefix = \"/\"; files = \"f\"; strip = true; }, { exact = \"/x\"; redirect = \"/y\"; " \
+    "append = false; status = 308; } ); }; };\n"
+#define SITED "sited = { address = \":0\"; sites = [ \"s\" ]; };\n"
 static const char everything[] =
     "workers = 1; disk_threads = 1; user = \"a\"; group = \"b\"; capabilities = [ \"net_admin\" ]; pipe_size "
     "= 65536;\n"
@@ -69,11 +74,12 @@ static const char everything[] =
     "files = "
     "\"f\"; relay = \"sendfile\"; require_zero_copy = true; timeouts = { connect = \"1s\"; handshake = "
     "\"1s\"; header "
-    "= \"1s\"; idle = \"1s\"; linger = \"1s\"; drain = \"1s\"; }; " HTTP "};\n" LIMITED SOCKETS
+    "= \"1s\"; idle = \"1s\"; linger = \"1s\"; drain = \"1s\"; }; " HTTP "};\n" LIMITED SOCKETS SITED
     "routed = { address = \":0\"; tls = \"t\"; allow = [ \"10.0.0.0/8\" ]; deny = [ \"10.1.0.0/16\" ]; "
     "proxy_protocol = { trusted = [ \"unix\" ]; }; routes = ( { sni = [ \"*.example.org\" ]; proxy = \"b\"; "
     "}, "
-    "{ alpn = [ \"http/1.1\" ]; files = \"f\"; }, { source = [ \"::1\" ]; deny = true; } ); }; };\n";
+    "{ alpn = [ \"http/1.1\" ]; files = \"f\"; }, { sni = [ \"s\" ]; sites = [ \"s\" ]; }, { source = [ "
+    "\"::1\" ]; deny = true; } ); }; };\n" SITES;
 
 typedef void visit(const struct schema_key *key, const char *path, void *context);
 
@@ -119,15 +125,16 @@ static void check_shape(const struct schema_key *key, const char *path, void *co
     bool number = key->type == SCHEMA_INTEGER || key->type == SCHEMA_DURATION || key->type == SCHEMA_SIZE;
     print_message("%s\n", path);
     assert_int_equal(key->section != NULL, elements || key->type == SCHEMA_GROUP);
-    assert_int_equal(key->target != NULL, key->type == SCHEMA_REFERENCE);
+    bool refers = key->type == SCHEMA_REFERENCE || key->type == SCHEMA_REFERENCES;
+    assert_int_equal(key->target != NULL, refers);
     if (key->target != NULL) {
         assert_int_equal(schema_find(&schema_root, key->target)->type, SCHEMA_NAMED);
     }
     assert_true(key->choices != NULL || (key->type != SCHEMA_CHOICE && key->type != SCHEMA_LOG));
     assert_true(!number || key->min < key->max);
     assert_true(key->type != SCHEMA_DURATION || key->max <= UINT32_MAX);
-    assert_true(key->count_offset != 0 ||
-                (!elements && key->type != SCHEMA_STRINGS && key->type != SCHEMA_LOG));
+    assert_true(key->count_offset != 0 || (!elements && key->type != SCHEMA_STRINGS &&
+                                           key->type != SCHEMA_REFERENCES && key->type != SCHEMA_LOG));
     assert_true(!elements || key->section->size > 0);
     /* The loader knows how to copy what is inherited. */
     for (size_t i = 0; key->inherits_offset != 0 && i < key->section->count; i++) {
@@ -216,7 +223,7 @@ static void test_examples_load(void **state)
         }
         size_t at = strlen(text);
         at += (size_t)snprintf(text + at, sizeof(text) - at, "%s = %s;\n", key->name, key->example);
-        if (strcmp(key->name, "files") != 0) {
+        if (strcmp(key->name, "files") != 0) { /* which the example of `sites` names, too */
             at += (size_t)snprintf(text + at, sizeof(text) - at, "files = { media = { root = \"/\"; }; };\n");
         }
         if (strcmp(key->name, "listeners") != 0) {
@@ -246,12 +253,12 @@ static void test_inner_examples_load(void **state)
     for (size_t i = 0; i < listener->count; i++) {
         const struct schema_key *key = &listener->keys[i];
         bool target = strcmp(key->name, "proxy") == 0 || strcmp(key->name, "files") == 0 ||
-                      strcmp(key->name, "routes") == 0;
+                      strcmp(key->name, "routes") == 0 || strcmp(key->name, "sites") == 0;
         char text[2048];
         snprintf(text, sizeof(text),
                  "tls = { main = { certs = ( { cert = \"c\"; key = \"k\"; } ); }; };"
                  "backends = { app = { servers = ( \"127.0.0.1:1\" ); }; }; files = { media = { root = "
-                 "\"/\"; }; };"
+                 "\"/\"; }; }; sites = { main = { paths = ( { files = \"media\"; } ); }; };"
                  "listeners = { l = { %s %s %s = %s; }; };",
                  strcmp(key->name, "address") == 0     ? ""
                  : strncmp(key->name, "unix_", 5) == 0 ? "address = \"unix:/x\";"
