@@ -239,6 +239,8 @@ struct conf_files {
     struct conf_place try_place;
     enum conf_symlinks symlinks;
     enum conf_dotfiles dotfiles;
+    char **precompressed; /* codings by name, in order of preference */
+    size_t precompressed_count;
 };
 
 /* One path of a site and what is done beneath it. */

@@ -3,6 +3,7 @@
 
 static const char *const symlinks_choices[] = {"on", "same_owner", "off", NULL};
 static const char *const dotfiles_choices[] = {"deny", "allow", NULL};
+static const char *const precompressed_choices[] = {"br", "zstd", "gzip", NULL};
 
 static const struct schema_key files_keys[] = {
     {
@@ -54,6 +55,18 @@ static const struct schema_key files_keys[] = {
         .fallback = "deny",
         .choices = dotfiles_choices,
         .offset = offsetof(struct conf_files, dotfiles),
+    },
+    {
+        .name = "precompressed",
+        .type = SCHEMA_STRINGS,
+        .help =
+            "Codings that files may lie ready in, beside the original and with its name and `.br`, `.zst` or "
+            "`.gz` behind it: sent to clients that take them, in this order where a client has none of its "
+            "own. Without it no file is looked for",
+        .example = "[ \"br\", \"zstd\", \"gzip\" ]",
+        .choices = precompressed_choices,
+        .offset = offsetof(struct conf_files, precompressed),
+        .count_offset = offsetof(struct conf_files, precompressed_count),
     },
 };
 const struct schema_section schema_files = {

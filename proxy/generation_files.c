@@ -37,6 +37,8 @@ bool generation_build_files(struct generation *generation, struct conf_problems 
             .try_count = files->try_count,
             .symlinks = symlinks[files->symlinks],
             .dotfiles = files->dotfiles == CONF_DOTFILES_ALLOW,
+            .precompressed = files->precompressed,
+            .precompressed_count = files->precompressed_count,
         });
         if (generation->files[i] != NULL)
             continue;

@@ -4,10 +4,10 @@
 static const struct {
     const char *name, *suffix;
 } codings[HTTP_CODING_COUNT] = {
+    [HTTP_CODING_IDENTITY] = {"identity", ""},
     [HTTP_CODING_BR] = {"br", ".br"},
     [HTTP_CODING_ZSTD] = {"zstd", ".zst"},
     [HTTP_CODING_GZIP] = {"gzip", ".gz"},
-    [HTTP_CODING_IDENTITY] = {"identity", ""},
 };
 
 const char *http_coding_name(enum http_coding coding)

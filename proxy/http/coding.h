@@ -4,14 +4,14 @@
 
 #include "proxy/http/slice.h"
 
-enum http_coding { HTTP_CODING_BR, HTTP_CODING_ZSTD, HTTP_CODING_GZIP, HTTP_CODING_IDENTITY };
+enum http_coding { HTTP_CODING_IDENTITY, HTTP_CODING_BR, HTTP_CODING_ZSTD, HTTP_CODING_GZIP };
 #define HTTP_CODING_COUNT 4
 
-/* "br", "zstd", "gzip", "identity". */
+/* "identity", "br", "zstd", "gzip". */
 const char *http_coding_name(enum http_coding coding);
-/* What a file that is encoded so is called behind the original's name: ".br", ".zst", ".gz"; "" of identity.
- */
+/* What a file that is encoded so is called behind the original's name: "", ".br", ".zst", ".gz". */
 const char *http_coding_suffix(enum http_coding coding);
+#define HTTP_CODING_SUFFIX_MAX 4
 
 /* By any of its names: "x-gzip" is gzip (RFC 9110 8.4.1.3), whatever its case. false: it is none of these. */
 bool http_coding_parse(struct http_slice name, enum http_coding *coding);

@@ -49,6 +49,16 @@ static bool copy_index(struct http_files *files, const struct http_files_options
     return true;
 }
 
+static void offer_precompressed(struct http_files *files, const struct http_files_options *options)
+{
+    for (size_t i = 0; i < options->precompressed_count && files->offer_count < HTTP_OFFERS_MAX; i++) {
+        const struct http_slice name = {options->precompressed[i], strlen(options->precompressed[i])};
+        struct http_offer *offer = &files->offers[files->offer_count];
+        if (http_coding_parse(name, &offer->coding) && offer->coding != HTTP_CODING_IDENTITY)
+            files->offer_count++;
+    }
+}
+
 struct http_files *http_files_new(const struct http_files_options *options)
 {
     static _Atomic uint64_t last_id;
@@ -68,6 +78,7 @@ struct http_files *http_files_new(const struct http_files_options *options)
         errno = error;
         return NULL;
     }
+    offer_precompressed(files, options);
     files->kind = http_root_kind(files->root_fd);
     if (fstat(files->root_fd, &status) == 0)
         files->device = status.st_dev;

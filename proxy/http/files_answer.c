@@ -81,7 +81,8 @@ void files_answer_redirect(struct files_lookup *lookup)
     free(line);
 }
 
-void files_answer_file(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open)
+void files_answer_file(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open,
+                       const struct files_representation *representation)
 {
     const struct http_files *files = lookup->files;
     const struct http_file file = {
@@ -94,6 +95,8 @@ void files_answer_file(struct files_lookup *lookup, int fd, const struct stat *s
         .is_regular = true,
         .in_memory = files->kind == HTTP_ROOT_MEMORY && stat->st_dev == files->device,
         .content_type = http_mime_type(lookup->path),
+        .coding = representation->coding,
+        .varies = representation->varies,
     };
     http_respond_file(release(lookup), &file);
 }

@@ -13,7 +13,7 @@
 
 static void on_found(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open);
 
-static void open_path(struct files_lookup *lookup)
+void files_lookup_open(struct files_lookup *lookup)
 {
     if (lookup->path[0] == '\0')
         strcpy(lookup->path, "."); /* the root itself */
@@ -41,7 +41,7 @@ static void open_index(struct files_lookup *lookup)
             lookup->path[size++] = '/';
         memcpy(lookup->path + size, name, strlen(name) + 1);
     }
-    open_path(lookup);
+    files_lookup_open(lookup);
 }
 
 static const struct try_file *item_of(const struct files_lookup *lookup)
@@ -65,7 +65,7 @@ static void try_item(struct files_lookup *lookup, const struct try_file *item)
         open_index(lookup);
     } else {
         lookup->stage = directory ? LOOKUP_DIRECTORY : LOOKUP_ITEM;
-        open_path(lookup);
+        files_lookup_open(lookup);
     }
 }
 
@@ -119,8 +119,12 @@ static void on_directory(struct files_lookup *lookup)
 /* Takes the file; open: NULL, or the reference that holds fd. */
 static void on_found(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open)
 {
+    if (lookup->encoding.looking) {
+        files_encoding_found(lookup, fd, stat, open);
+        return;
+    }
     if (S_ISREG(stat->st_mode) && lookup->stage != LOOKUP_DIRECTORY) {
-        files_answer_file(lookup, fd, stat, open);
+        files_encoding_choose(lookup, fd, stat, open);
         return;
     }
     mode_t type = stat->st_mode & S_IFMT;
@@ -139,12 +143,14 @@ static void on_found(struct files_lookup *lookup, int fd, const struct stat *sta
 static void on_error(struct files_lookup *lookup, int error)
 {
     struct open_files *cache = http_exchange_open_files(lookup->exchange);
-    if (lookup->stage == LOOKUP_INDEX && error == ENOENT)
+    if ((error == EMFILE || error == ENFILE) && cache && open_files_clear(cache))
+        files_lookup_open(lookup); /* descriptors that are kept for later go first */
+    else if (lookup->encoding.looking)
+        files_encoding_missing(lookup, error);
+    else if (lookup->stage == LOOKUP_INDEX && error == ENOENT)
         open_index(lookup);
     else if (files_is_missing(error))
         try_next(lookup);
-    else if ((error == EMFILE || error == ENFILE) && cache && open_files_clear(cache))
-        open_path(lookup); /* descriptors that are kept for later go first */
     else
         files_answer_error(lookup, error);
 }
@@ -167,7 +173,8 @@ void files_lookup_start(const struct http_files *files, const struct http_target
                         struct http_exchange *exchange)
 {
     const size_t longest = http_target_rest(target).size + files->tries.longest + 1 + files->index_longest;
-    struct files_lookup *lookup = malloc(sizeof(*lookup) + longest + 2); /* "." at least */
+    /* "." at least, and a coding's suffix */
+    struct files_lookup *lookup = malloc(sizeof(*lookup) + longest + 2 + HTTP_CODING_SUFFIX_MAX);
     if (!lookup) {
         http_respond_status(exchange, 503, NULL);
         return;
@@ -190,6 +197,7 @@ void files_lookup_cancel(struct files_lookup *lookup)
     const struct http_opener *opener = &lookup->files->opener;
     if (opener->cancel)
         opener->cancel(opener->arg, &lookup->opening);
+    files_encoding_drop(lookup);
     http_exchange_set_data(lookup->exchange, NULL);
     free(lookup);
 }

@@ -1,5 +1,6 @@
-/* The inside of a `files`, as files.c (life and handler), files_lookup.c (which file is meant) and
- * files_answer.c (the answer, once that is known) share it. Private to them. */
+/* The inside of a `files`, as files.c (life and handler), files_lookup.c (which file is meant),
+ * files_encoding.c (in which coding it is sent) and files_answer.c (the answer, once that is known) share it.
+ * Private to them. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,6 +9,7 @@
 #include <sys/types.h>
 
 #include "proxy/http/files.h"
+#include "proxy/http/files_encoding.h"
 #include "proxy/http/http_conn.h"
 #include "proxy/http/opener.h"
 #include "proxy/http/target.h"
@@ -26,6 +28,8 @@ struct http_files {
     char **index;
     size_t index_count, index_longest;
     struct try_files tries;
+    struct http_offer offers[HTTP_OFFERS_MAX]; /* codings, in order of preference */
+    size_t offer_count;
 };
 
 enum lookup_stage {
@@ -45,7 +49,8 @@ struct files_lookup {
     size_t next_index;
     enum lookup_stage stage;
     bool was_directory; /* the item before, which should have been a file */
-    char path[];        /* what is opened; room for the longest there can be */
+    struct files_encoding encoding;
+    char path[]; /* what is opened; room for the longest there can be */
 };
 
 /* files_lookup.c */
@@ -53,6 +58,8 @@ struct files_lookup {
 /* Leads to one of the answers below, now or later. */
 void files_lookup_start(const struct http_files *files, const struct http_target *target,
                         struct http_exchange *exchange);
+/* Opens lookup->path, at once if it is one of the worker's open files. */
+void files_lookup_open(struct files_lookup *lookup);
 /* Before its answer: there will be none. */
 void files_lookup_cancel(struct files_lookup *lookup);
 
@@ -65,5 +72,12 @@ bool files_is_missing(int error);
 void files_answer_error(struct files_lookup *lookup, int error);
 /* To the request's path with a slash. */
 void files_answer_redirect(struct files_lookup *lookup);
-/* Takes the file, which is lookup->path; open: NULL, or the reference that holds fd. */
-void files_answer_file(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open);
+/* How the file that is sent stands to the one that was asked for. */
+struct files_representation {
+    enum http_coding coding; /* that it has */
+    bool varies;             /* another client might get another one */
+};
+/* Takes the file, of which lookup->path is the name but for a coding's suffix; open: NULL, or the reference
+ * that holds fd. */
+void files_answer_file(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open,
+                       const struct files_representation *representation);

@@ -40,6 +40,7 @@ void http_respond_status(struct http_exchange *exchange, int status, const char 
 /* For the handler's own state between handle and its answer. */
 void http_exchange_set_data(struct http_exchange *exchange, void *data);
 void *http_exchange_data(const struct http_exchange *exchange);
+const struct http_request *http_exchange_request(const struct http_exchange *exchange);
 /* The worker's, NULL: none. */
 struct open_files *http_exchange_open_files(const struct http_exchange *exchange);
 struct disk_port *http_exchange_disk(const struct http_exchange *exchange);

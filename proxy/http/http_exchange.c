@@ -82,6 +82,11 @@ void http_exchange_hand(struct http_exchange *exchange, const struct http_handle
     handler->handle(handler->arg, &exchange->request, exchange);
 }
 
+const struct http_request *http_exchange_request(const struct http_exchange *exchange)
+{
+    return &exchange->request;
+}
+
 struct open_files *http_exchange_open_files(const struct http_exchange *exchange)
 {
     return exchange->open_files;

@@ -22,6 +22,7 @@ struct open_files;
 struct open_file {
     int fd;
     struct stat stat; /* unchanged since, or open_files_get() would not have given it */
+    unsigned absent;  /* its users': what was looked for beside it in vain since it was opened */
 
     /* The cache's own. */
     TAILQ_ENTRY(open_file) by_age;

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "proxy/http/conditional.h"
@@ -12,10 +13,10 @@
 #include "proxy/http/open_files.h"
 #include "proxy/http/range.h"
 
-#define ETAG_SIZE 56 /* three 64-bit numbers in hexadecimal, hyphens, quotes and the terminator */
+#define ETAG_SIZE 64 /* three 64-bit numbers in hexadecimal, a coding, hyphens, quotes and the terminator */
 
-/* Strong: any change of the file that the file system's clock can tell changes it, as does its replacement.
- */
+/* Strong: any change of the file that the file system's clock can tell changes it, as does its replacement. A
+ * coding stands in it since the same file may be linked under both names. */
 static void make_etag(const struct http_file *file, char etag[ETAG_SIZE])
 {
     const uint64_t parts[] = {file->mtime_ns, file->size, file->inode};
@@ -28,8 +29,28 @@ static void make_etag(const struct http_file *file, char etag[ETAG_SIZE])
         for (; shift >= 0; shift -= 4)
             *at++ = "0123456789abcdef"[parts[i] >> shift & 15];
     }
+    if (file->coding != HTTP_CODING_IDENTITY) {
+        *at++ = '-';
+        at = stpcpy(at, http_coding_name(file->coding));
+    }
     *at++ = '"';
     *at = '\0';
+}
+
+/* What a cache must know of every answer that has the file, or stands for it. */
+static void add_variance(struct http_exchange *exchange, const struct http_file *file)
+{
+    if (file->varies)
+        http_head_add_text(&exchange->head, "Vary: Accept-Encoding\r\n");
+}
+
+static void add_coding(struct http_exchange *exchange, const struct http_file *file)
+{
+    if (file->coding == HTTP_CODING_IDENTITY)
+        return;
+    http_head_add_text(&exchange->head, "Content-Encoding: ");
+    http_head_add_text(&exchange->head, http_coding_name(file->coding));
+    http_head_add_text(&exchange->head, "\r\n");
 }
 
 static void add_validators(struct http_exchange *exchange, const struct http_validators *validators)
@@ -83,6 +104,8 @@ static void respond_bytes(struct http_exchange *exchange, const struct http_file
 {
     http_exchange_begin(exchange, status);
     add_content(exchange, file->content_type, "", last - first);
+    add_coding(exchange, file);
+    add_variance(exchange, file);
     if (status == 206) {
         http_head_add(&exchange->head, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n", first,
                       last - 1, file->size);
@@ -103,7 +126,9 @@ static void respond_ranges(struct http_exchange *exchange, const struct http_fil
         respond_bytes(exchange, file, validators, 206, ranges->at[0].first, ranges->at[0].end);
         return;
     }
-    exchange->multipart = http_multipart_new(ranges, file->content_type, file->size);
+    /* A Content-Encoding beside multipart/byteranges is taken to be that of the whole body: no parts then. */
+    if (file->coding == HTTP_CODING_IDENTITY)
+        exchange->multipart = http_multipart_new(ranges, file->content_type, file->size);
     if (!exchange->multipart) {
         respond_bytes(exchange, file, validators, 200, 0, file->size);
         return;
@@ -111,6 +136,7 @@ static void respond_ranges(struct http_exchange *exchange, const struct http_fil
     http_exchange_begin(exchange, 206);
     add_content(exchange, "multipart/byteranges; boundary=", exchange->multipart->boundary,
                 exchange->multipart->length);
+    add_variance(exchange, file);
     add_validators(exchange, validators);
     take_file(exchange, file, 0, file->size);
     http_exchange_end(exchange);
@@ -167,6 +193,7 @@ void http_respond_file(struct http_exchange *exchange, const struct http_file *f
     case HTTP_CONDITION_NOT_MODIFIED:
         drop_file(file);
         http_exchange_begin(exchange, 304);
+        add_variance(exchange, file);
         add_validators(exchange, &validators);
         http_exchange_end(exchange);
         return;

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proxy/http/coding.h"
+
 struct http_exchange; /* http_conn.h */
 struct open_file;
 
@@ -16,7 +18,9 @@ struct http_file {
     uint64_t inode, mtime_ns;
     bool is_regular;
     bool in_memory;           /* its file system has no disk: never waited for */
-    const char *content_type; /* static, charset included */
+    const char *content_type; /* static, charset included; of what is encoded, where it is */
+    enum http_coding coding;  /* that its bytes have */
+    bool varies;              /* by Accept-Encoding */
 };
 
 /* A file: conditionals, ranges, validators and HEAD are worked out here. */

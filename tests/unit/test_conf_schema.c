@@ -8,6 +8,7 @@
 
 /* One of everything, written by hand: a key that is new in the schema is missing here until someone adds it.
  */
+#define ENCODED "encoded = { root = \"/\"; precompressed = [ \"gzip\" ]; }; "
 #define LIMITED                                                                                             \
     "limited = { address = \":0\"; proxy = \"b\"; limits = { max_connections = 9; "                         \
     "max_connections_per_client = 1; "                                                                      \
@@ -65,7 +66,7 @@ static const char everything[] =
     "= \"h\"; status = [ \"200\" ]; }; eject = { failures = 1; base = \"1s\"; max = \"1s\"; share = 100; }; "
     "}; };\n"
     "files = { f = { root = \"/\"; index = [ \"i\" ]; try_files = [ \"$uri\" ]; symlinks = \"off\"; dotfiles "
-    "= \"allow\"; }; };\n"
+    "= \"allow\"; }; " ENCODED "};\n"
     "listeners = { proxy = { address = \":0\"; proxy = \"b\"; "
     "filters = ( { type = \"log\"; direction = \"both\"; bytes = \"1\"; }, { type = \"capture\"; "
     "file = \"/x\"; max_size = \"4KiB\"; }, { type = \"deny\"; patterns = [ \"x\" ]; }, "
