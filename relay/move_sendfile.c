@@ -89,6 +89,8 @@ enum move_status move_sendfile_step(struct flow *flow, size_t budget)
             return MOVE_WAIT_SINK;
         uint64_t left = source->end - source->offset;
         size_t length = flow_allowed(flow, left < SENDFILE_CALL ? (size_t)left : SENDFILE_CALL);
+        if (moved >= budget && left != 0)
+            return MOVE_MORE;
         if (length != 0 && !flow_filled(flow, length))
             return MOVE_WAIT_SOURCE;
         enum io_status head = flow_send_head(flow);
@@ -99,7 +101,7 @@ enum move_status move_sendfile_step(struct flow *flow, size_t budget)
             return MOVE_EOF;
         }
         length = flow_allowed(flow, length); /* the head may have taken its part */
-        if (moved >= budget || length == 0)
+        if (length == 0)
             return MOVE_MORE;
         if (left >= BULK_FILE)
             begin_bulk(flow);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "proxy/disk.h"
+#include "relay/loop.h"
 
 #ifndef SYS_cachestat
 #define SYS_cachestat 451 /* Linux 6.5; the same number on every architecture */
@@ -19,6 +20,10 @@
 
 /* Without cachestat() one byte in each of these is asked for (kernel.md 2). */
 #define PROBE_STEP (128u << 10)
+/* Looked at together, for so long: a client that drains its buffer bit by bit moves the range asked for on at
+ * each call, and asking each time was half of a file's system calls. */
+#define LOOK_AHEAD (8u << 20)
+#define LOOK_VALID_MS 1000
 /* Read ahead behind what is waited for, so that a client that reads on need not wait again. */
 #define READ_AHEAD (4u << 20)
 
@@ -102,6 +107,7 @@ static void done(struct disk_job *job)
     fill->job = NULL;
     fill->from = ((struct fill_job *)job)->offset;
     fill->to = fill->wanted_to;
+    fill->looked_ms = 0;
     job_free(job);
     fill->on_filled(fill->arg);
 }
@@ -127,10 +133,38 @@ static bool submit(struct http_fill *fill, uint64_t offset, size_t length)
     return true;
 }
 
-void http_fill_init(struct http_fill *fill, struct disk_port *disk, int fd, void (*on_filled)(void *arg),
-                    void *arg)
+/* Further than asked for, if all of that is there: it is not looked at again for a while. */
+static bool look(struct http_fill *fill, uint64_t offset, size_t length)
 {
-    *fill = (struct http_fill){.disk = disk, .fd = fd, .on_filled = on_filled, .arg = arg};
+    const uint64_t left = fill->end > offset ? fill->end - offset : 0;
+    const size_t far = left < LOOK_AHEAD ? (size_t)left : LOOK_AHEAD;
+    size_t there = 0;
+    if (far > length && !fill->patchy && is_cached(fill->fd, offset, far))
+        there = far;
+    else if (is_cached(fill->fd, offset, length))
+        there = length;
+    fill->patchy = far > length && there != far;
+    if (there == 0)
+        return false;
+    fill->from = offset;
+    fill->to = offset + there;
+    fill->looked_ms = loop_now_ms();
+    return true;
+}
+
+static bool is_known(const struct http_fill *fill, uint64_t offset, size_t length)
+{
+    return offset >= fill->from && offset + length <= fill->to &&
+           (fill->looked_ms == 0 || loop_now_ms() - fill->looked_ms < LOOK_VALID_MS);
+}
+
+void http_fill_init(struct http_fill *fill, const struct http_fill_options *options)
+{
+    *fill = (struct http_fill){.disk = options->disk,
+                               .fd = options->fd,
+                               .end = options->end,
+                               .on_filled = options->on_filled,
+                               .arg = options->arg};
 }
 
 bool http_fill_ready(void *arg, uint64_t offset, size_t length)
@@ -138,14 +172,7 @@ bool http_fill_ready(void *arg, uint64_t offset, size_t length)
     struct http_fill *fill = arg;
     if (fill->job)
         return false;
-    if (offset >= fill->from && offset + length <= fill->to)
-        return true;
-    if (is_cached(fill->fd, offset, length)) {
-        fill->from = offset;
-        fill->to = offset + length;
-        return true;
-    }
-    return !submit(fill, offset, length);
+    return is_known(fill, offset, length) || look(fill, offset, length) || !submit(fill, offset, length);
 }
 
 void http_fill_stop(struct http_fill *fill)

@@ -81,7 +81,11 @@ static void take_file(struct http_exchange *exchange, const struct http_file *fi
     exchange->open = file->open;
     if (!exchange->disk || file->in_memory || (file->open && open_file_is_cached(file->open)))
         return;
-    http_fill_init(&exchange->fill, exchange->disk, file->fd, http_conn_filled, exchange->conn);
+    http_fill_init(&exchange->fill, &(struct http_fill_options){.disk = exchange->disk,
+                                                                .fd = file->fd,
+                                                                .end = file->size,
+                                                                .on_filled = http_conn_filled,
+                                                                .arg = exchange->conn});
     exchange->body.fill = http_fill_ready;
     exchange->body.fill_arg = &exchange->fill;
 }

@@ -180,15 +180,24 @@ static int make_cold_file(void)
     return fd;
 }
 
+static void init_fill(struct http_fill *fill, const struct world *world, int fd, unsigned *filled)
+{
+    http_fill_init(
+        fill, &(struct http_fill_options){
+                  .disk = world->port, .fd = fd, .end = FILE_SIZE, .on_filled = on_filled, .arg = filled});
+}
+
 static void what_is_not_in_memory_is_read_first(void **state)
 {
     (void)state;
     struct world world;
     struct http_fill fill;
     unsigned filled = 0;
+    char *rest = malloc(1 << 20);
+    assert_non_null(rest);
     int fd = make_cold_file();
     open_world(&world, 2);
-    http_fill_init(&fill, world.port, fd, on_filled, &filled);
+    init_fill(&fill, &world, fd, &filled);
     assert_false(http_fill_ready(&fill, 0, 2 << 20));
     assert_false(http_fill_ready(&fill, 0, 2 << 20)); /* still being read */
     while (filled == 0)
@@ -198,10 +207,38 @@ static void what_is_not_in_memory_is_read_first(void **state)
     assert_int_equal(disk_jobs_total(world.disk), 1);
     /* Another asks afresh, and finds it in memory. */
     http_fill_stop(&fill);
-    http_fill_init(&fill, world.port, fd, on_filled, &filled);
+    init_fill(&fill, &world, fd, &filled);
     assert_true(http_fill_ready(&fill, 0, 2 << 20));
     assert_true(http_fill_ready(&fill, 4096, 1));
     assert_int_equal(disk_jobs_total(world.disk), 1);
+    /* All that there is is looked at together, up to the file's end. */
+    http_fill_stop(&fill);
+    assert_int_equal(pread(fd, rest, 1 << 20, 2 << 20), 1 << 20);
+    free(rest);
+    init_fill(&fill, &world, fd, &filled);
+    assert_true(http_fill_ready(&fill, 0, 2 << 20));
+    assert_int_equal(fill.to, FILE_SIZE);
+    http_fill_stop(&fill);
+    close(fd);
+    close_world(&world);
+}
+
+/* Only some of it in memory: what is asked for counts, and what is missing further on is not read for it. */
+static void a_patchy_file_is_looked_at_as_far_as_asked(void **state)
+{
+    (void)state;
+    struct world world;
+    struct http_fill fill;
+    unsigned filled = 0;
+    char byte;
+    int fd = make_cold_file();
+    open_world(&world, 1);
+    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+    assert_int_equal(pread(fd, &byte, 1, 0), 1);
+    init_fill(&fill, &world, fd, &filled);
+    assert_true(http_fill_ready(&fill, 0, 4096));
+    assert_int_equal(fill.to, 4096);
+    assert_false(http_fill_ready(&fill, 2 << 20, 4096));
     http_fill_stop(&fill);
     close(fd);
     close_world(&world);
@@ -229,7 +266,7 @@ static void a_gap_is_noticed(void **state)
     assert_int_equal(pread(fd, &byte, 1, 0), 1);
     assert_int_equal(pread(fd, &byte, 1, 99999), 1);
     open_world(&world, 1);
-    http_fill_init(&fill, world.port, fd, on_filled, &filled);
+    init_fill(&fill, &world, fd, &filled);
     assert_true(http_fill_ready(&fill, 0, 1000));
     assert_false(http_fill_ready(&fill, 0, 100000));
     while (filled == 0)
@@ -250,7 +287,7 @@ static void reading_ends_whatever_happens(void **state)
     unsigned filled = 0;
     int fd = make_cold_file();
     open_world(&world, 1);
-    http_fill_init(&fill, world.port, fd, on_filled, &filled);
+    init_fill(&fill, &world, fd, &filled);
     assert_false(http_fill_ready(&fill, 0, FILE_SIZE));
     assert_int_equal(ftruncate(fd, 100), 0);
     while (filled == 0)
@@ -260,7 +297,7 @@ static void reading_ends_whatever_happens(void **state)
     close(fd);
 
     fd = make_cold_file();
-    http_fill_init(&fill, world.port, fd, on_filled, &filled);
+    init_fill(&fill, &world, fd, &filled);
     assert_false(http_fill_ready(&fill, 0, FILE_SIZE));
     http_fill_stop(&fill);
     close(fd);
@@ -330,6 +367,7 @@ int main(void)
         cmocka_unit_test(a_cancelled_job_is_dropped),
         cmocka_unit_test(a_closed_port_gets_nothing),
         cmocka_unit_test(what_is_not_in_memory_is_read_first),
+        cmocka_unit_test(a_patchy_file_is_looked_at_as_far_as_asked),
         cmocka_unit_test(a_gap_is_noticed),
         cmocka_unit_test(reading_ends_whatever_happens),
         cmocka_unit_test(names_in_memory_are_opened_at_once),
