@@ -6,7 +6,8 @@ SLUICE_TREE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 
 # To build and run. No package of either list starts a service: those are unpacked instead (tests/peers).
 PACKAGES_BUILD=(gcc libc6-dev cmake ninja-build pkg-config
-                libevent-dev libssl-dev libconfig-dev libjansson-dev libcap-dev libc-ares-dev)
+                libevent-dev libssl-dev libconfig-dev libjansson-dev libcap-dev libc-ares-dev zlib1g-dev
+                libzstd-dev)
 # To test, besides: the second compiler with its run-time libraries, linters, and what the tests drive Sluice with.
 PACKAGES_TEST=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 cppcheck libcmocka-dev python3 python3-pytest python3-fusepy
                ca-certificates chromium curl dnsmasq-base fuse3 iproute2 openssl tshark valgrind util-linux)
