@@ -225,6 +225,7 @@ struct conf_backend {
     struct conf_place tls_place;
 };
 
+enum conf_autoindex { CONF_AUTOINDEX_OFF, CONF_AUTOINDEX_HTML, CONF_AUTOINDEX_JSON };
 enum conf_symlinks { CONF_SYMLINKS_ON, CONF_SYMLINKS_SAME_OWNER, CONF_SYMLINKS_OFF };
 enum conf_dotfiles { CONF_DOTFILES_DENY, CONF_DOTFILES_ALLOW };
 
@@ -237,6 +238,7 @@ struct conf_files {
     char **try_files;
     size_t try_count;
     struct conf_place try_place;
+    enum conf_autoindex autoindex;
     enum conf_symlinks symlinks;
     enum conf_dotfiles dotfiles;
     char **precompressed; /* codings by name, in order of preference */

@@ -1,6 +1,7 @@
 /* The keys of files.NAME. */
 #include "conf/schema_sections.h"
 
+static const char *const autoindex_choices[] = {"off", "html", "json", NULL};
 static const char *const symlinks_choices[] = {"on", "same_owner", "off", NULL};
 static const char *const dotfiles_choices[] = {"deny", "allow", NULL};
 static const char *const precompressed_choices[] = {"br", "zstd", "gzip", NULL};
@@ -36,6 +37,16 @@ static const struct schema_key files_keys[] = {
         .offset = offsetof(struct conf_files, try_files),
         .count_offset = offsetof(struct conf_files, try_count),
         .place_offset = offsetof(struct conf_files, try_place),
+    },
+    {
+        .name = "autoindex",
+        .type = SCHEMA_CHOICE,
+        .help = "What answers for a directory without an index: 403, a page that lists what is in it, or the "
+                "same as JSON",
+        .example = "\"html\"",
+        .fallback = "off",
+        .choices = autoindex_choices,
+        .offset = offsetof(struct conf_files, autoindex),
     },
     {
         .name = "symlinks",

@@ -100,7 +100,8 @@ static void write_text(struct command_text *text, const void *arg)
     }
     fputs("files = { serve = { root = ", text->stream);
     command_text_quote(text, arguments->root);
-    fputs("; }; };\nlisteners = { serve = { files = \"serve\"; address = ", text->stream);
+    fputs("; autoindex = \"html\"; }; };\nlisteners = { serve = { files = \"serve\"; address = ",
+          text->stream);
     command_text_quote(text, arguments->common.listen);
     fputs("; relay = ", text->stream);
     command_text_quote(text, arguments->common.mode);

@@ -67,7 +67,7 @@ static void on_end(void *owner, void *arg)
     struct disk_port *port = job->port;
 
     (void)owner;
-    if (atomic_load_explicit(&job->cancelled, memory_order_relaxed))
+    if (disk_is_cancelled(job))
         job->drop(job);
     else
         job->done(job);
@@ -113,7 +113,7 @@ static void *disk_main(void *arg)
         pthread_mutex_unlock(&disk->mutex);
         if (job == NULL)
             return NULL;
-        if (!atomic_load_explicit(&job->cancelled, memory_order_relaxed))
+        if (!disk_is_cancelled(job))
             job->work(job);
         tell(job);
     }
@@ -197,4 +197,9 @@ void disk_submit(struct disk_port *port, struct disk_job *job)
 void disk_cancel(struct disk_job *job)
 {
     atomic_store_explicit(&job->cancelled, true, memory_order_relaxed);
+}
+
+bool disk_is_cancelled(const struct disk_job *job)
+{
+    return atomic_load_explicit(&job->cancelled, memory_order_relaxed);
 }

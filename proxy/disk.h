@@ -45,3 +45,5 @@ void disk_port_close(struct disk_port *port);
 void disk_submit(struct disk_port *port, struct disk_job *job);
 /* done will not run; drop will, on any thread, now or later. */
 void disk_cancel(struct disk_job *job);
+/* For work that takes many steps: whether the rest is in vain. */
+bool disk_is_cancelled(const struct disk_job *job);

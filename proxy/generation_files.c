@@ -9,6 +9,12 @@
 #include "proxy/http/files.h"
 #include "proxy/http/sites.h"
 
+static const enum http_autoindex autoindexes[] = {
+    [CONF_AUTOINDEX_OFF] = HTTP_AUTOINDEX_OFF,
+    [CONF_AUTOINDEX_HTML] = HTTP_AUTOINDEX_HTML,
+    [CONF_AUTOINDEX_JSON] = HTTP_AUTOINDEX_JSON,
+};
+
 static const enum http_symlinks symlinks[] = {
     [CONF_SYMLINKS_ON] = HTTP_SYMLINKS_ON,
     [CONF_SYMLINKS_SAME_OWNER] = HTTP_SYMLINKS_SAME_OWNER,
@@ -35,6 +41,7 @@ bool generation_build_files(struct generation *generation, struct conf_problems 
             .index_count = files->index_count,
             .try_files = files->try_files,
             .try_count = files->try_count,
+            .autoindex = autoindexes[files->autoindex],
             .symlinks = symlinks[files->symlinks],
             .dotfiles = files->dotfiles == CONF_DOTFILES_ALLOW,
             .precompressed = files->precompressed,

@@ -68,6 +68,7 @@ struct http_files *http_files_new(const struct http_files_options *options)
         return NULL;
     files->id = ++last_id;
     files->opener = options->opener ? *options->opener : http_opener_disk;
+    files->autoindex = options->autoindex;
     files->symlinks = options->symlinks;
     files->dotfiles = options->dotfiles;
     files->root_fd = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);

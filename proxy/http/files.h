@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "proxy/http/autoindex.h"
 #include "proxy/http/beneath.h"
 #include "proxy/http/http_conn.h"
 #include "proxy/http/opener.h"
@@ -17,11 +18,12 @@ struct http_files_options {
     const char *root;   /* a directory */
     char *const *index; /* names tried in a directory, in order; copied */
     size_t index_count;
-    char *const *try_files;      /* what may answer, in order: see try_files.h; copied */
-    size_t try_count;            /* 0: the path itself, and 403 for a directory without an index */
-    enum http_symlinks symlinks; /* which are followed, everywhere beneath the root */
-    bool dotfiles;               /* names that begin with a dot are served, not 404 */
-    char *const *precompressed;  /* names of codings in which a file may lie beside another, in order */
+    char *const *try_files;        /* what may answer, in order: see try_files.h; copied */
+    size_t try_count;              /* 0: the path itself, and 403 for a directory without an index */
+    enum http_autoindex autoindex; /* for a directory without an index */
+    enum http_symlinks symlinks;   /* which are followed, everywhere beneath the root */
+    bool dotfiles;                 /* names that begin with a dot are served, not 404 */
+    char *const *precompressed;    /* names of codings in which a file may lie beside another, in order */
     size_t precompressed_count;
     const struct http_opener *opener; /* copied; NULL: http_opener_disk */
 };

@@ -8,6 +8,7 @@
 #include "proxy/http/files_lookup.h"
 #include "proxy/http/mime.h"
 #include "proxy/http/respond_file.h"
+#include "proxy/http/response.h"
 
 bool files_is_missing(int error)
 {
@@ -17,6 +18,8 @@ bool files_is_missing(int error)
 
 static int status_of_error(int error)
 {
+    if (files_is_missing(error))
+        return 404;
     switch (error) {
     case EACCES:
     case EPERM:
@@ -79,6 +82,19 @@ void files_answer_redirect(struct files_lookup *lookup)
     memcpy(line + size, "\r\n", 3);
     http_respond_status(exchange, 301, line);
     free(line);
+}
+
+/* It is made anew each time. No script, and nothing from elsewhere: should a name ever get through as markup,
+ * it finds nothing to do. */
+void files_answer_listing(struct files_lookup *lookup, char *page, size_t size)
+{
+    static const char headers[] =
+        "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\nContent-Security-Policy: default-src "
+        "'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\r\n";
+    const bool json = lookup->listing.format == HTTP_AUTOINDEX_JSON;
+    http_respond_memory(release(lookup), 200, json ? "application/json" : HTTP_PAGE_TYPE, headers, page,
+                        size);
+    free(page);
 }
 
 void files_answer_file(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open,

@@ -4,6 +4,7 @@
 #include "proxy/http/files_lookup.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -89,6 +90,30 @@ static void try_next(struct files_lookup *lookup)
     files_answer_status(lookup, tries->status);
 }
 
+static void on_listed(struct autoindex *listing, int error, char *page, size_t size)
+{
+    struct files_lookup *lookup =
+        (struct files_lookup *)((char *)listing - offsetof(struct files_lookup, listing));
+    if (error)
+        files_answer_error(lookup, error);
+    else
+        files_answer_listing(lookup, page, size);
+}
+
+static void list(struct files_lookup *lookup)
+{
+    const struct http_target *target = lookup->target;
+    lookup->listing = (struct autoindex){
+        .format = lookup->files->autoindex,
+        .what = lookup->opening.what,
+        .dotfiles = lookup->files->dotfiles,
+        .place = {target->path, target->prefix},
+        .disk = lookup->opening.disk,
+        .on_made = on_listed,
+    };
+    autoindex_start(&lookup->listing);
+}
+
 /* What is being looked at is a directory. */
 static void on_directory(struct files_lookup *lookup)
 {
@@ -108,10 +133,12 @@ static void on_directory(struct files_lookup *lookup)
     case LOOKUP_DIRECTORY:
         if (wants_redirect(lookup))
             files_answer_redirect(lookup);
+        else if (lookup->files->autoindex != HTTP_AUTOINDEX_OFF && item_of(lookup)->has_uri)
+            list(lookup); /* links of a page elsewhere would lead nowhere */
         else if (kind == TRY_EITHER)
             files_answer_status(lookup, 403);
         else
-            try_next(lookup); /* nothing in it answers for it */
+            try_next(lookup);
         return;
     }
 }
@@ -195,7 +222,9 @@ void files_lookup_start(const struct http_files *files, const struct http_target
 void files_lookup_cancel(struct files_lookup *lookup)
 {
     const struct http_opener *opener = &lookup->files->opener;
-    if (opener->cancel)
+    if (lookup->listing.job)
+        autoindex_cancel(&lookup->listing);
+    else if (opener->cancel)
         opener->cancel(opener->arg, &lookup->opening);
     files_encoding_drop(lookup);
     http_exchange_set_data(lookup->exchange, NULL);

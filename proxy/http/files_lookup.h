@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "proxy/http/autoindex.h"
 #include "proxy/http/files.h"
 #include "proxy/http/files_encoding.h"
 #include "proxy/http/http_conn.h"
@@ -28,6 +29,7 @@ struct http_files {
     char **index;
     size_t index_count, index_longest;
     struct try_files tries;
+    enum http_autoindex autoindex;
     struct http_offer offers[HTTP_OFFERS_MAX]; /* codings, in order of preference */
     size_t offer_count;
 };
@@ -48,7 +50,8 @@ struct files_lookup {
     size_t item_size; /* its path's */
     size_t next_index;
     enum lookup_stage stage;
-    bool was_directory; /* the item before, which should have been a file */
+    struct autoindex listing; /* of the item, once nothing in it answers for it */
+    bool was_directory;       /* the item before, which should have been a file */
     struct files_encoding encoding;
     char path[]; /* what is opened; room for the longest there can be */
 };
@@ -72,6 +75,8 @@ bool files_is_missing(int error);
 void files_answer_error(struct files_lookup *lookup, int error);
 /* To the request's path with a slash. */
 void files_answer_redirect(struct files_lookup *lookup);
+/* Takes the page, of size bytes. */
+void files_answer_listing(struct files_lookup *lookup, char *page, size_t size);
 /* How the file that is sent stands to the one that was asked for. */
 struct files_representation {
     enum http_coding coding; /* that it has */

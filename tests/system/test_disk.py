@@ -1,8 +1,6 @@
 """Nothing on a worker waits for a disk: a FUSE file system that lets every opening and read wait for half a second,
 served beside files that are in memory, by one worker."""
-import os
 import signal
-import subprocess
 import threading
 import time
 from contextlib import closing
@@ -10,9 +8,10 @@ from contextlib import closing
 import pytest
 
 from support import records, streams, tls
-from support.env import ROOT, seconds, wait_for
+from support.env import seconds, wait_for
 from support.http import Reader, request
 from support.payload import Payload, digest_of
+from support.slow_fs import slow_directory
 
 DELAY_MS = 500
 CLIENTS = 50
@@ -26,13 +25,8 @@ def slow_root(tmp_path):
     shown.mkdir(), mounted.mkdir()
     for i in range(CLIENTS):
         Payload(SIZE, seed=i).write_to(shown / str(i))
-    process = subprocess.Popen(["/usr/bin/python3", ROOT / "tests/tools/slow_fs.py", shown, mounted, str(DELAY_MS)])
-    wait_for(lambda: mounted.is_mount() or process.poll() is not None, "the slow file system to be mounted")
-    assert process.poll() is None, "it ended"
-    yield mounted
-    subprocess.run(["umount", mounted] if os.geteuid() == 0 else ["fusermount3", "-u", mounted], check=False)
-    process.terminate()
-    process.wait(seconds(10))
+    with slow_directory(shown, mounted, DELAY_MS) as root:
+        yield root
 
 
 @pytest.fixture

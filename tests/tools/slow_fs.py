@@ -1,4 +1,4 @@
-"""A FUSE file system that shows a directory, read only, and lets every look-up, opening and read wait.
+"""A FUSE file system that shows a directory, read only, and lets every opening and read wait, of directories as well.
 
 slow_fs.py DIRECTORY MOUNTPOINT DELAY_MS: in the foreground until it is unmounted. Its answers may overlap: each
 request waits by itself, as on a disk with a queue. Knows nothing of Sluice.
@@ -27,6 +27,7 @@ class SlowDirectory(Operations):
                                                     "st_atime", "st_ctime")}
 
     def readdir(self, path, fh):
+        time.sleep(self.delay)
         return [".", "..", *os.listdir(self._path(path))]
 
     def open(self, path, flags):

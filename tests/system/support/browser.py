@@ -14,22 +14,24 @@ SIZE = (640, 700)
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
          "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-dev-shm-usage",
          "--disable-domain-reliability", "--no-default-browser-check", "--no-proxy-server", "--hide-scrollbars",
-         "--force-color-profile=srgb", "--host-resolver-rules=MAP * ~NOTFOUND")
+         "--force-color-profile=srgb", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
 
 SCHEMES = {"dark": 0, "light": 1}  # Blink's numbers of what a page is told the reader prefers
 
 
 def run_browser(directory, page, *arguments):
-    """Loads the page (a path) with a new profile in directory. A CompletedProcess."""
+    """Loads the page (a path, or a URL with an address) with a new profile in directory. A CompletedProcess."""
+    url = page if isinstance(page, str) else page.resolve().as_uri()
     return subprocess.run(["chromium", *QUIET, f"--window-size={SIZE[0]},{SIZE[1]}",
-                           f"--user-data-dir={directory / 'profile'}", *arguments, page.resolve().as_uri()],
+                           f"--user-data-dir={directory / 'profile'}", *arguments, url],
                           capture_output=True, text=True, timeout=env.seconds(90), check=False,
                           env={**os.environ, "HOME": str(directory)})
 
 
 def colours_of(directory, page, scheme):
-    """{'#rrggbb': number of pixels} of the page as drawn for a reader who prefers this scheme."""
-    picture = directory / f"{page.stem}-{scheme}.png"
+    """{'#rrggbb': number of pixels} of the page (see above) as drawn for a reader who prefers this scheme."""
+    picture = directory / f"page-{scheme}.png"
+    picture.unlink(missing_ok=True)
     done = run_browser(directory, page, f"--blink-settings=preferredColorScheme={SCHEMES[scheme]}",
                        f"--screenshot={picture}")
     assert picture.exists(), done

@@ -172,6 +172,11 @@ def file_kind(relay, tls=False):
     return ("sendfile", "none", "ktls", "passthrough") if env.KTLS else ("copy", "none", "user", "ktls_kernel")
 
 
+def generated(tls=False):
+    """The one segment of a page that was made in memory."""
+    return ("copy", "none", tx_crypto() if tls else "none", "generated")
+
+
 def check_file(record, relay, size, tls=False):
     got, kind = record["directions"]["to_client"], file_kind(relay, tls)
     assert got["bytes"] == size and kinds(record, "to_client") == ({kind} if size else set()), record
