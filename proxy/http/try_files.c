@@ -88,8 +88,10 @@ bool try_file_path(const struct try_file *item, const struct http_target *target
     if (item->has_uri) {
         const struct http_slice uri = http_target_rest(target);
         const char *after = item->after;
-        /* A slash at the end of the path stands for a directory, which has a name's end nowhere. */
-        if (target->is_directory && (after[0] == '\0' ? item->kind == TRY_FILE : after[0] != '/'))
+        const bool ends_name = after[0] != '\0' && after[0] != '/';
+        /* A slash at the end of the path stands for a directory; there is no name to end, nor at the root. */
+        if (ends_name ? target->is_directory || uri.size == 0
+                      : target->is_directory && after[0] == '\0' && item->kind == TRY_FILE)
             return false;
         if (size > 0 && uri.size > 0)
             path[size++] = '/';

@@ -8,6 +8,8 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -351,6 +353,60 @@ static int set_up_random(void **state)
     return set_up(state);
 }
 
+/* --- Races --- */
+
+struct swapper {
+    const char *one, *other;
+    atomic_bool stop;
+};
+
+static void *swap(void *arg)
+{
+    struct swapper *swapper = arg;
+    while (!swapper->stop)
+        renameat2(root_fd, swapper->one, root_fd, swapper->other, RENAME_EXCHANGE);
+    return NULL;
+}
+
+/* A stranger puts a link to what is ours where a file of his is, and back, all the time. */
+static void test_no_race_is_won(void **state)
+{
+    (void)state;
+    struct swapper swapper = {.one = "swapped", .other = "spare"};
+    struct stat ours, stat;
+    pthread_t thread;
+    unsigned theirs = 0, refused = 0;
+    if (geteuid() != 0)
+        skip();
+    make_directory("swapped");
+    make_file("swapped/file");
+    make_directory("ours");
+    make_file("ours/file");
+    make_link("ours", "spare");
+    give_away("swapped");
+    give_away("swapped/file");
+    give_away("spare");
+    assert_int_equal(fstatat(root_fd, "ours/file", &ours, 0), 0);
+    assert_int_equal(pthread_create(&thread, NULL, swap, &swapper), 0);
+    const struct beneath what = {root_fd, "swapped/file", HTTP_SYMLINKS_SAME_OWNER};
+    for (int i = 0; i < 20000 || (i < 2000000 && (theirs == 0 || refused == 0)); i++) {
+        int fd;
+        const int error = beneath_open(&what, &fd, &stat);
+        if (error == 0) {
+            assert_int_not_equal(stat.st_ino, ours.st_ino);
+            theirs++;
+            close(fd);
+        } else {
+            assert_int_equal(error, ELOOP);
+            refused++;
+        }
+    }
+    swapper.stop = true;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    print_message("%u times theirs, %u times refused\n", theirs, refused);
+    assert_true(theirs > 0 && refused > 0);
+}
+
 /* A directory that may be entered but not read has files to serve. */
 static void test_unreadable_directory(void **state)
 {
@@ -389,6 +445,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_chains, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lengths, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_random_trees_agree_with_the_kernel, set_up_random, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_race_is_won, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unreadable_directory, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

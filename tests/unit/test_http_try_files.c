@@ -92,15 +92,24 @@ static void test_paths(void **state)
 static void test_a_prefix_is_left_out(void **state)
 {
     (void)state;
-    char text[] = "/x$uri", *texts[] = {text};
-    struct try_files tries;
-    bool any;
-    assert_true(try_files_init(&tries, texts, 1));
-    char *path = path_of(&tries, "/media/a/b", strlen("media/"), &any);
-    assert_true(any);
-    assert_string_equal(path, "x/a/b");
-    free(path);
-    try_files_free(&tries);
+    char in_x[] = "/x$uri", page[] = "$uri.html", file[] = "$uri", *texts[] = {in_x, page, file};
+    static const char *const below[] = {"x/a/b", "a/b.html", "a/b"};
+    static const char *const itself[] = {"x", NULL, ""}; /* "/media", where "/media/" is mounted */
+    for (size_t i = 0; i < 3; i++) {
+        struct try_files tries;
+        bool any;
+        assert_true(try_files_init(&tries, &texts[i], 1));
+        char *path = path_of(&tries, "/media/a/b", strlen("media/"), &any);
+        assert_true(any);
+        assert_string_equal(path, below[i]);
+        free(path);
+        path = path_of(&tries, "/media", strlen("media"), &any);
+        assert_int_equal(any, itself[i] != NULL);
+        if (any)
+            assert_string_equal(path, itself[i]);
+        free(path);
+        try_files_free(&tries);
+    }
 }
 
 static void test_lists(void **state)
