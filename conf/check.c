@@ -2,12 +2,26 @@
  * Refuses to know syntax, types and ranges (they are checked by now), certificates and users (proxy's). */
 #include "conf/check.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf/address.h"
 #include "conf/load.h"
 #include "conf/memory.h"
+
+void check_add_at(struct conf_problems *problems, struct conf_place place, char *path, const char *format,
+                  va_list arguments)
+{
+    char *text = NULL;
+    if (vasprintf(&text, format, arguments) == -1) {
+        text = memory_strdup("a problem too long to tell");
+    }
+    conf_problem_add(problems, place, path, "%s", text);
+    free(path);
+    free(text);
+}
 
 struct bound {
     const struct conf_address *address;

@@ -3,12 +3,16 @@
  * Refuses to know syntax, types and ranges. */
 #pragma once
 
+#include <stdarg.h>
+
 #include "conf/conf.h"
 
 void check_backend(const struct conf_backend *backend, struct conf_problems *problems);
 void check_names(const struct conf *conf, struct conf_problems *problems);
 void check_health(const struct conf_backend *backend, struct conf_problems *problems);
 void check_files(const struct conf_files *files, struct conf_problems *problems);
+/* A part of check_files(): what it adds to its answers. */
+void check_http_policy(const struct conf_files *files, struct conf_problems *problems);
 /* TLS to the servers of a backend; and whether a listener's mode can be had with it. */
 void check_server_tls(const struct conf_backend *backend, struct conf_problems *problems);
 void check_mode_of_server_tls(const struct conf_listener *listener, const struct conf_backend *backend,
@@ -32,10 +36,18 @@ void check_limits(const struct conf_listener *listener, struct conf_problems *pr
 void check_listener(const struct conf_listener *listener, struct conf_problems *problems);
 void check_filters(const struct conf_listener *listener, struct conf_problems *problems);
 
+/* What the functions below are made of: a problem at path, which it frees. */
+void check_add_at(struct conf_problems *problems, struct conf_place place, char *path, const char *format,
+                  va_list arguments) __attribute__((format(printf, 4, 0)));
+
 /* A problem of backends.NAME.KEY. */
 void check_add_backend(struct conf_problems *problems, struct conf_place place,
                        const struct conf_backend *backend, const char *key, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* A problem of files.NAME.KEY. */
+void check_add_files(struct conf_problems *problems, struct conf_place place, const struct conf_files *files,
+                     const char *key, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* A part of check_listener(). */
 void check_routes(const struct conf_listener *listener, struct conf_problems *problems);

@@ -12,16 +12,10 @@ void check_add_backend(struct conf_problems *problems, struct conf_place place,
                        const struct conf_backend *backend, const char *key, const char *format, ...)
 {
     va_list arguments;
-    char *text = NULL;
-    va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) == -1) {
-        text = memory_strdup("a problem too long to tell");
-    }
-    va_end(arguments);
     char *path = memory_format("backends.%s.%s", backend->name, key);
-    conf_problem_add(problems, place, path, "%s", text);
-    free(path);
-    free(text);
+    va_start(arguments, format);
+    check_add_at(problems, place, path, format, arguments);
+    va_end(arguments);
 }
 
 /* NULL: it can be connected to. */

@@ -1,7 +1,9 @@
-/* Whether the directory of a `files` is there, and what is to be tried in it makes sense. */
+/* Whether the directory of a `files` is there, what is to be tried in it makes sense, and what belongs to it.
+ */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +11,16 @@
 
 #include "conf/check.h"
 #include "conf/memory.h"
+
+void check_add_files(struct conf_problems *problems, struct conf_place place, const struct conf_files *files,
+                     const char *key, const char *format, ...)
+{
+    va_list arguments;
+    char *path = memory_format("files.%s.%s", files->name, key);
+    va_start(arguments, format);
+    check_add_at(problems, place, path, format, arguments);
+    va_end(arguments);
+}
 
 static bool is_status(const char *text)
 {
@@ -60,25 +72,25 @@ static void check_try_files(const struct conf_files *files, struct conf_problems
     for (size_t i = 0; i < files->try_count; i++) {
         const char *problem = problem_of_try(files->try_files[i], i + 1 == files->try_count);
         if (problem != NULL) {
-            char *path = memory_format("files.%s.try_files[%zu]", files->name, i);
-            conf_problem_add(problems, files->try_place, path, "\"%s\": %s", files->try_files[i], problem);
-            free(path);
+            char *key = memory_format("try_files[%zu]", i);
+            check_add_files(problems, files->try_place, files, key, "\"%s\": %s", files->try_files[i],
+                            problem);
+            free(key);
         }
     }
 }
 
 void check_files(const struct conf_files *files, struct conf_problems *problems)
 {
-    char *path = memory_format("files.%s.root", files->name);
     if (files->root != NULL) {
         int fd = open(files->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
         if (fd == -1) {
-            conf_problem_add(problems, files->root_place, path, "%s: %s: name a directory that can be read",
-                             files->root, strerror(errno));
+            check_add_files(problems, files->root_place, files, "root",
+                            "%s: %s: name a directory that can be read", files->root, strerror(errno));
         } else {
             close(fd);
         }
     }
-    free(path);
     check_try_files(files, problems);
+    check_http_policy(files, problems);
 }

@@ -60,6 +60,7 @@ static void free_value(const struct schema_key *key, char *object)
     case SCHEMA_INTEGER:
     case SCHEMA_BOOLEAN:
     case SCHEMA_DURATION:
+    case SCHEMA_AGE:
     case SCHEMA_SIZE:
     case SCHEMA_CHOICE:
     case SCHEMA_REFERENCE:

@@ -228,11 +228,31 @@ struct conf_backend {
 enum conf_autoindex { CONF_AUTOINDEX_OFF, CONF_AUTOINDEX_HTML, CONF_AUTOINDEX_JSON };
 enum conf_symlinks { CONF_SYMLINKS_ON, CONF_SYMLINKS_SAME_OWNER, CONF_SYMLINKS_OFF };
 enum conf_dotfiles { CONF_DOTFILES_DENY, CONF_DOTFILES_ALLOW };
+/* What a `files` adds to its answers. */
+struct conf_header {
+    char *name, *value;
+    bool always; /* on errors too */
+    struct conf_place place, name_place, value_place;
+};
+struct conf_hsts {
+    uint64_t max_age; /* seconds */
+    bool include_subdomains, preload;
+    struct conf_place preload_place;
+};
+struct conf_http_policy {
+    char *server; /* the Server field's value; "off": none */
+    struct conf_header *headers;
+    size_t header_count;
+    bool has_hsts;
+    struct conf_hsts hsts;
+    struct conf_place server_place;
+};
 
 struct conf_files {
     char *name;
     struct conf_place place, root_place;
     char *root; /* absolute */
+    struct conf_http_policy policy;
     char **index;
     size_t index_count;
     char **try_files;

@@ -15,6 +15,7 @@ enum schema_type {
     SCHEMA_STRING,     /* char *, not empty */
     SCHEMA_PATH,       /* char *, made absolute */
     SCHEMA_DURATION,   /* uint32_t, milliseconds */
+    SCHEMA_AGE,        /* uint64_t, seconds: a duration that may last for years */
     SCHEMA_SIZE,       /* uint64_t, bytes */
     SCHEMA_CHOICE,     /* an enum: the index in `choices` */
     SCHEMA_LOG,        /* an enum as CHOICE, whose last value stands for a path: char *, absolute */
@@ -35,8 +36,9 @@ struct schema_key {
     const char *example;  /* a value, as it is written in a file */
     const char *fallback; /* the default, without quotes, read as a written value would be; NULL: none */
     bool required;
-    bool fixed;                           /* a reload can't change it */
-    uint64_t min, max;                    /* INTEGER, DURATION (ms), SIZE (bytes); of several: min elements */
+    bool fixed; /* a reload can't change it */
+    /* INTEGER, DURATION and AGE (ms), SIZE (bytes); of several: min elements */
+    uint64_t min, max;
     const char *const *choices;           /* ends with NULL */
     const char *forbidden;                /* STRINGS: characters that none may contain */
     const char *target;                   /* REFERENCE, REFERENCES */

@@ -1,5 +1,5 @@
 /* The keys of files.NAME. */
-#include "conf/schema_sections.h"
+#include "conf/schema_policy.h"
 
 static const char *const autoindex_choices[] = {"off", "html", "json", NULL};
 static const char *const symlinks_choices[] = {"on", "same_owner", "off", NULL};
@@ -79,6 +79,7 @@ static const struct schema_key files_keys[] = {
         .offset = offsetof(struct conf_files, precompressed),
         .count_offset = offsetof(struct conf_files, precompressed_count),
     },
+    HTTP_POLICY_KEYS(struct conf_files),
 };
 const struct schema_section schema_files = {
     SECTION_KEYS(files_keys),

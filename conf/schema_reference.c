@@ -24,7 +24,7 @@ static void append_choices(const struct schema_key *key, char text[SCHEMA_EXPECT
 static void append_range(const struct schema_key *key, char text[SCHEMA_EXPECTED_MAX])
 {
     char low[UNITS_TEXT_MAX], high[UNITS_TEXT_MAX];
-    if (key->type == SCHEMA_DURATION) {
+    if (key->type == SCHEMA_DURATION || key->type == SCHEMA_AGE) {
         units_format_duration(key->min, low);
         units_format_duration(key->max, high);
     } else if (key->type == SCHEMA_SIZE) {
@@ -58,6 +58,7 @@ void schema_describe(const struct schema_key *key, char text[SCHEMA_EXPECTED_MAX
         append(text, "a path in quotes");
         break;
     case SCHEMA_DURATION:
+    case SCHEMA_AGE:
         append(text, "a duration in quotes");
         append_range(key, text);
         break;

@@ -8,6 +8,7 @@
 #define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
 #define HOUR_MS UINT64_C(3600000)
+#define DAY_MS (24 * HOUR_MS)
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SECTION_KEYS(array) .keys = (array), .count = COUNT(array)
@@ -16,6 +17,8 @@ extern const struct schema_section schema_tls;                              /* s
 extern const struct schema_section schema_backend;                          /* struct conf_backend */
 extern const struct schema_section schema_files;                            /* struct conf_files */
 extern const struct schema_section schema_site;                             /* struct conf_site */
+extern const struct schema_section schema_header;                           /* struct conf_header */
+extern const struct schema_section schema_hsts;                             /* struct conf_hsts */
 extern const struct schema_section schema_listener;                         /* struct conf_listener */
 extern const struct schema_section schema_limits;                           /* struct conf_limits */
 extern const struct schema_section schema_resolve;                          /* struct conf_resolve */

@@ -12,9 +12,11 @@ struct unit {
 };
 
 /* Largest first: the formatter takes the first that divides. */
-static const struct unit durations[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
-static const struct unit sizes[] = {{"GiB", 1u << 30}, {"MiB", 1u << 20}, {"KiB", 1u << 10}, {"", 1}};
-#define UNIT_COUNT 4
+#define UNIT_COUNT 5
+static const struct unit durations[UNIT_COUNT] = {
+    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+static const struct unit sizes[UNIT_COUNT] = {
+    {"TiB", UINT64_C(1) << 40}, {"GiB", 1u << 30}, {"MiB", 1u << 20}, {"KiB", 1u << 10}, {"", 1}};
 
 static bool parse(const char *text, const struct unit units[UNIT_COUNT], const char *unit_problem,
                   uint64_t *value, const char **problem)
@@ -55,14 +57,14 @@ static void format(uint64_t value, const struct unit units[UNIT_COUNT], char tex
 
 bool units_parse_duration(const char *text, uint64_t *milliseconds, const char **problem)
 {
-    return parse(text, durations, "needs one of the units ms, s, m, h right after the number", milliseconds,
-                 problem);
+    return parse(text, durations, "needs one of the units ms, s, m, h, d right after the number",
+                 milliseconds, problem);
 }
 
 bool units_parse_size(const char *text, uint64_t *bytes, const char **problem)
 {
     return parse(text, sizes,
-                 "needs one of the units KiB, MiB, GiB right after the number, or none for bytes", bytes,
+                 "needs one of the units KiB, MiB, GiB, TiB right after the number, or none for bytes", bytes,
                  problem);
 }
 

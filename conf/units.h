@@ -1,5 +1,6 @@
-/* Durations and sizes as an operator writes them: "500ms" "5s" "2m" "1h", "64KiB" "2MiB" "1GiB" "65536".
- * Whole numbers with exactly one unit, no spaces. Refuses to know which key is read and what range it has. */
+/* Durations and sizes as an operator writes them: "500ms" "5s" "2m" "1h" "365d", "64KiB" "2MiB" "1GiB" "1TiB"
+ * "65536". Whole numbers with exactly one unit, no spaces. Refuses to know which key is read and what range
+ * it has. */
 #pragma once
 
 #include <stdbool.h>

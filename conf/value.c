@@ -55,7 +55,7 @@ const char *value_kind(const config_setting_t *setting)
     }
 }
 
-/* INTEGER, DURATION and SIZE, each into its own C type. `written`: as the operator wrote it. */
+/* INTEGER, DURATION, AGE and SIZE, each into its own C type. `written`: as the operator wrote it. */
 static void store_number(const struct value *value, uint64_t number, bool negative, const char *written)
 {
     const struct schema_key *key = value->key;
@@ -68,6 +68,8 @@ static void store_number(const struct value *value, uint64_t number, bool negati
         *(uint64_t *)slot(value) = number;
     } else if (key->type == SCHEMA_DURATION) {
         *(uint32_t *)slot(value) = (uint32_t)number;
+    } else if (key->type == SCHEMA_AGE) {
+        *(uint64_t *)slot(value) = number / 1000;
     } else {
         *(unsigned *)slot(value) = (unsigned)number;
     }
@@ -130,8 +132,8 @@ static void store_units(const struct value *value, const char *text)
 {
     uint64_t number = 0;
     const char *problem = NULL;
-    bool parsed = value->key->type == SCHEMA_DURATION ? units_parse_duration(text, &number, &problem)
-                                                      : units_parse_size(text, &number, &problem);
+    bool parsed = value->key->type == SCHEMA_SIZE ? units_parse_size(text, &number, &problem)
+                                                  : units_parse_duration(text, &number, &problem);
     if (parsed) {
         store_number(value, number, false, text);
     } else {
@@ -155,6 +157,7 @@ static void store_text(const struct value *value, const char *text)
         *(char **)slot(value) = path_resolve(value->load->directory, text);
         break;
     case SCHEMA_DURATION:
+    case SCHEMA_AGE:
     case SCHEMA_SIZE:
         store_units(value, text);
         break;

@@ -7,6 +7,7 @@
 
 #include "proxy/generation_parts.h"
 #include "proxy/http/files.h"
+#include "proxy/http/policy.h"
 #include "proxy/http/sites.h"
 
 static const enum http_autoindex autoindexes[] = {
@@ -33,10 +34,16 @@ bool generation_build_files(struct generation *generation, struct conf_problems 
     }
     for (size_t i = 0; i < conf->files_count; i++) {
         const struct conf_files *files = &conf->files[i];
+        struct http_policy *policy = http_policy_new(&files->policy);
         char key[160];
 
+        if (policy == NULL) {
+            generation_report_memory(problems);
+            return false;
+        }
         generation->files[i] = http_files_new(&(struct http_files_options){
             .root = files->root,
+            .policy = policy,
             .index = files->index,
             .index_count = files->index_count,
             .try_files = files->try_files,
@@ -52,6 +59,7 @@ bool generation_build_files(struct generation *generation, struct conf_problems 
         snprintf(key, sizeof(key), "files.%s.root", files->name);
         conf_problem_add(problems, files->root_place.line != 0 ? files->root_place : files->place, key,
                          "can't open %s: %s", files->root, strerror(errno));
+        http_policy_free(policy);
         good = false;
     }
     return good;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "proxy/http/files_lookup.h"
+#include "proxy/http/policy.h"
 #include "proxy/http/request.h"
 
 static void handle(void *arg, const struct http_request *request, struct http_exchange *exchange)
@@ -29,7 +30,8 @@ static void cancel(void *arg, struct http_exchange *exchange)
 
 struct http_handler http_files_handler(const struct http_files *files)
 {
-    return (struct http_handler){.handle = handle, .cancel = cancel, .arg = (void *)files};
+    return (struct http_handler){
+        .handle = handle, .cancel = cancel, .arg = (void *)files, .policy = files->policy};
 }
 
 static bool copy_index(struct http_files *files, const struct http_files_options *options)
@@ -83,6 +85,7 @@ struct http_files *http_files_new(const struct http_files_options *options)
     files->kind = http_root_kind(files->root_fd);
     if (fstat(files->root_fd, &status) == 0)
         files->device = status.st_dev;
+    files->policy = options->policy;
     return files;
 }
 
@@ -94,6 +97,7 @@ void http_files_free(struct http_files *files)
         free(files->index[i]);
     free(files->index);
     try_files_free(&files->tries);
+    http_policy_free(files->policy);
     if (files->root_fd != -1)
         close(files->root_fd);
     free(files);

@@ -15,6 +15,7 @@
 struct http_conn;
 struct http_request;  /* request.h */
 struct http_exchange; /* one request and its answer to be */
+struct http_policy;   /* policy.h */
 
 /* Answers one request through exactly one http_respond_* call, now or later (opening a file may take time).
  * `request` is valid until that call returns; its `resolved` has the path, its method is GET or HEAD (or
@@ -26,6 +27,7 @@ struct http_handler {
     void (*cancel)(void *arg, struct http_exchange *exchange);
     void *arg;
     bool any_method;
+    const struct http_policy *policy; /* what is added to answers, also where it isn't asked; NULL: nothing */
 };
 
 struct disk_port;
@@ -41,6 +43,8 @@ void http_respond_status(struct http_exchange *exchange, int status, const char 
 void http_exchange_set_data(struct http_exchange *exchange, void *data);
 void *http_exchange_data(const struct http_exchange *exchange);
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
+/* What is added to the answer, instead of what the handler's policy says; borrowed. NULL: nothing. */
+void http_exchange_set_policy(struct http_exchange *exchange, const struct http_policy *policy);
 /* The worker's, NULL: none. */
 struct open_files *http_exchange_open_files(const struct http_exchange *exchange);
 struct disk_port *http_exchange_disk(const struct http_exchange *exchange);

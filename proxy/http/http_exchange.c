@@ -23,6 +23,8 @@ struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loo
     exchange->handler = NULL;
     exchange->data = NULL;
     http_request_init(&exchange->request, limits, exchange->fields);
+    exchange->policy = NULL;
+    exchange->secure = false;
     exchange->path = NULL;
     exchange->handed = exchange->answered = exchange->failed = exchange->close = false;
     exchange->head = (struct http_head){0};
@@ -74,6 +76,7 @@ bool http_handler_takes(const struct http_handler *handler, enum http_method met
 void http_exchange_hand(struct http_exchange *exchange, const struct http_handler *handler)
 {
     exchange->handler = handler;
+    exchange->policy = handler->policy;
     if (!http_handler_takes(handler, exchange->request.method)) {
         http_respond_method(exchange);
         return;
@@ -85,6 +88,11 @@ void http_exchange_hand(struct http_exchange *exchange, const struct http_handle
 const struct http_request *http_exchange_request(const struct http_exchange *exchange)
 {
     return &exchange->request;
+}
+
+void http_exchange_set_policy(struct http_exchange *exchange, const struct http_policy *policy)
+{
+    exchange->policy = policy;
 }
 
 struct open_files *http_exchange_open_files(const struct http_exchange *exchange)
@@ -108,6 +116,8 @@ void http_exchange_begin(struct http_exchange *exchange, int status)
     assert(!exchange->answered);
     exchange->report.status = status;
     http_head_begin(&exchange->head, status);
+    const struct http_slice fields = http_policy_fields(exchange->policy, status, exchange->secure);
+    http_head_add_bytes(&exchange->head, fields.at, fields.size);
 }
 
 void http_exchange_end(struct http_exchange *exchange)

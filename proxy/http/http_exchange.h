@@ -9,6 +9,7 @@
 #include "proxy/http/fill.h"
 #include "proxy/http/http_conn.h"
 #include "proxy/http/multipart.h"
+#include "proxy/http/policy.h"
 #include "proxy/http/request.h"
 #include "proxy/http/response.h"
 #include "relay/endpoint.h"
@@ -19,6 +20,9 @@ struct http_exchange {
     struct loop *loop;
     const struct http_handler *handler; /* who has it, borrowed; NULL: nobody yet */
     void *data;                         /* the handler's */
+
+    const struct http_policy *policy; /* NULL: none */
+    bool secure;                      /* over TLS */
 
     struct http_request request; /* points into the connection's buffer, into path and fields */
     char *path;                  /* memory of request.resolved */

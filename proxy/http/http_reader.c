@@ -29,6 +29,8 @@ static bool begin_exchange(struct http_conn *conn)
     conn->exchange->ids = conn->options.ids;
     conn->exchange->open_files = conn->options.open_files;
     conn->exchange->disk = conn->options.disk;
+    conn->exchange->policy = conn->options.handler.policy;
+    conn->exchange->secure = conn->client->kind == ENDPOINT_TLS;
     conn->had_first = true;
     http_conn_enter(conn, CONN_READING);
     return true;

@@ -86,7 +86,7 @@ void http_head_add(struct http_head *head, const char *format, ...)
 
 void http_head_add_bytes(struct http_head *head, const char *text, size_t size)
 {
-    if (!reserve(head, size))
+    if (size == 0 || !reserve(head, size))
         return;
     memcpy(head->data + head->size, text, size);
     head->size += size;
@@ -116,7 +116,7 @@ void http_head_begin(struct http_head *head, int status)
     http_head_add_number(head, (uint64_t)status);
     http_head_add_text(head, " ");
     http_head_add_text(head, http_status_text(status));
-    http_head_add_text(head, "\r\nServer: sluice\r\nDate: ");
+    http_head_add_text(head, "\r\nDate: ");
     http_head_add_text(head, date);
     http_head_add_text(head, "\r\n");
 }

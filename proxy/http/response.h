@@ -16,7 +16,7 @@ struct http_head {
 /* "Not Found"; "Unknown" for a status that isn't used here. */
 const char *http_status_text(int status);
 
-/* Status line, Server and Date. */
+/* Status line and Date. */
 void http_head_begin(struct http_head *head, int status);
 /* Appends whole lines or parts of one, each line with its CRLF. No value may hold CR or LF. */
 void http_head_add(struct http_head *head, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -76,7 +76,7 @@ static const struct fixture_case types[] = {
     {FIXTURE_BASE "admin = { listen = 9400; };", "test.conf:2: admin.listen: expected an address in quotes, "
                                                  "such as \"127.0.0.1:9400\"; found a number\n"},
     {FIXTURE_BASE "timeouts = { idle = 60; };", "test.conf:2: timeouts.idle: expected a duration in quotes "
-                                                "from 1ms to 168h, such as \"60s\"; found a number\n"},
+                                                "from 1ms to 7d, such as \"60s\"; found a number\n"},
     {FIXTURE_BASE "tls = ( );",
      "test.conf:2: tls: expected a group in braces, of named groups, such as { main = { certs = " CERTS
      "; }; }; found a list in ( )\n"},
@@ -122,14 +122,14 @@ static const struct fixture_case values[] = {
     {FIXTURE_BASE "pipe_size = \"17MiB\";",
      "test.conf:2: pipe_size: 17MiB is out of range: choose a size from 64KiB to 16MiB\n"},
     {FIXTURE_BASE "pipe_size = \"1M\";", "test.conf:2: pipe_size: \"1M\" needs one of the units KiB, MiB, "
-                                         "GiB right after the number, or none for "
+                                         "GiB, TiB right after the number, or none for "
                                          "bytes, such as \"1MiB\"\n"},
     {FIXTURE_BASE "timeouts = {\nidle = \"0s\"; };",
-     "test.conf:3: timeouts.idle: 0s is out of range: choose a duration in quotes from 1ms to 168h\n"},
+     "test.conf:3: timeouts.idle: 0s is out of range: choose a duration in quotes from 1ms to 7d\n"},
     {FIXTURE_BASE "timeouts = { drain = \"169h\"; };",
-     "test.conf:2: timeouts.drain: 169h is out of range: choose a duration in quotes from 1ms to 168h\n"},
+     "test.conf:2: timeouts.drain: 169h is out of range: choose a duration in quotes from 1ms to 7d\n"},
     {FIXTURE_BASE "timeouts = { connect = \"5\"; };", "test.conf:2: timeouts.connect: \"5\" needs one of the "
-                                                      "units ms, s, m, h right after the number, such as "
+                                                      "units ms, s, m, h, d right after the number, such as "
                                                       "\"5s\"\n"},
     {FIXTURE_BASE "log = { access = \"stdeer\"; };", "test.conf:2: log.access: \"stdeer\" is not one of "
                                                      "\"off\", \"stderr\", \"stdout\", or a path with a / in "

@@ -27,6 +27,10 @@
     "outgoing = { servers = ( \"[::1]:1\" ); source = \"::1\"; tcp = { " TCP "fast_open = true; }; }; " \
     "transparent = { servers = ( \"[::1]:1\" ); transparent = true; }; "
 #define HTTP "http = { max_head = \"4KiB\"; max_uri = \"1KiB\"; max_fields = 9; };\n"
+#define HTTP_POLICY                                                                               \
+    "decorated = { root = \"/\"; headers = ( { name = \"n\"; value = \"v\"; always = true; } ); " \
+    "server_header = \"off\"; hsts = { "                                                          \
+    "max_age = \"365d\"; include_subdomains = true; preload = true; }; }; "
 #define SITES                                                                                           \
     "sites = { s = { hosts = [ \"h\" ]; canonical = \"h\"; redirect_https = true; https_port = 1; "     \
     "paths = ( { prefix = \"/\"; files = \"f\"; strip = true; }, { exact = \"/x\"; redirect = \"/y\"; " \
@@ -65,7 +69,8 @@ static const char everything[] =
     "= \"/\"; host "
     "= \"h\"; status = [ \"200\" ]; }; eject = { failures = 1; base = \"1s\"; max = \"1s\"; share = 100; }; "
     "}; };\n"
-    "files = { f = { root = \"/\"; index = [ \"i\" ]; try_files = [ \"$uri\" ]; autoindex = \"json\"; "
+    "files = { " HTTP_POLICY
+    "f = { root = \"/\"; index = [ \"i\" ]; try_files = [ \"$uri\" ]; autoindex = \"json\"; "
     "symlinks = \"off\"; dotfiles "
     "= \"allow\"; }; " ENCODED "};\n"
     "listeners = { proxy = { address = \":0\"; proxy = \"b\"; "
@@ -124,7 +129,8 @@ static void check_shape(const struct schema_key *key, const char *path, void *co
 {
     (void)context;
     bool elements = key->type == SCHEMA_NAMED || key->type == SCHEMA_LIST;
-    bool number = key->type == SCHEMA_INTEGER || key->type == SCHEMA_DURATION || key->type == SCHEMA_SIZE;
+    bool number = key->type == SCHEMA_INTEGER || key->type == SCHEMA_DURATION || key->type == SCHEMA_AGE ||
+                  key->type == SCHEMA_SIZE;
     print_message("%s\n", path);
     assert_int_equal(key->section != NULL, elements || key->type == SCHEMA_GROUP);
     bool refers = key->type == SCHEMA_REFERENCE || key->type == SCHEMA_REFERENCES;

@@ -1,0 +1,126 @@
+/* What a `files` adds to its answers: whether it may be a header field, and what belongs together.
+ * Refuses to know how heads are made. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "conf/check.h"
+#include "conf/memory.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* RFC 9110 5.6.2. */
+static bool is_token(const char *text)
+{
+    static const char marks[] = "!#$%&'*+-.^_`|~";
+    for (const char *at = text; *at != '\0'; at++) {
+        bool letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z');
+        if (!letter && !(*at >= '0' && *at <= '9') && strchr(marks, *at) == NULL) {
+            return false;
+        }
+    }
+    return text[0] != '\0';
+}
+
+/* Of a field's value (RFC 9110 5.5), in words with the remedy; NULL: nothing. A line break would end the
+ * field, and white space at the ends is no part of the value. */
+static const char *value_problem(const char *text)
+{
+    for (const char *at = text; *at != '\0'; at++) {
+        unsigned char byte = (unsigned char)*at;
+        if ((byte < ' ' && byte != '\t') || byte == 0x7f) {
+            return "holds a line break or another control character, which no field may: leave it out";
+        }
+    }
+    size_t size = strlen(text);
+    if (size > 0 && (strchr(" \t", text[0]) != NULL || strchr(" \t", text[size - 1]) != NULL)) {
+        return "begins or ends with white space, which no client would see: leave it out";
+    }
+    return NULL;
+}
+
+static void check_value(const struct conf_files *files, struct conf_place place, const char *key,
+                        const char *value, struct conf_problems *problems)
+{
+    const char *problem = value != NULL ? value_problem(value) : NULL;
+    if (problem != NULL) {
+        check_add_files(problems, place, files, key, "it %s", problem);
+    }
+}
+
+/* Why a name isn't the operator's to set, with the remedy; NULL: it is. */
+static const char *name_problem(const char *name)
+{
+    static const struct {
+        const char *name, *problem;
+    } computed[] = {
+        {"Accept-Ranges", "is told by Sluice itself: delete this"},
+        {"Allow", "is told by Sluice itself: delete this"},
+        {"Connection", "is Sluice's own, by what it does with the connection: delete this"},
+        {"Content-Encoding", "is told by Sluice itself, where it applies: delete this"},
+        {"Content-Length", "is counted by Sluice itself: delete this"},
+        {"Content-Type", "is told by Sluice itself, by the file's name: delete this"},
+        {"Content-Range", "is counted by Sluice itself: delete this"},
+        {"Date", "is told by Sluice itself: delete this"},
+        {"ETag", "is made by Sluice itself, from the file: delete this"},
+        {"Keep-Alive", "is Sluice's own, by what it does with the connection: delete this"},
+        {"Last-Modified", "is told by Sluice itself, from the file: delete this"},
+        {"Location", "is told by Sluice itself, with redirects: delete this"},
+        {"Server", "has a key of its own: use `server_header`"},
+        {"Strict-Transport-Security", "may be sent over TLS alone: use `hsts`"},
+        {"Trailer", "is Sluice's own, by how it sends: delete this"},
+        {"Transfer-Encoding", "is Sluice's own, by how it sends: delete this"},
+        {"Upgrade", "is Sluice's own, by what it does with the connection: delete this"},
+    };
+    for (size_t i = 0; i < COUNT(computed); i++) {
+        if (strcasecmp(computed[i].name, name) == 0) {
+            return computed[i].problem;
+        }
+    }
+    return NULL;
+}
+
+static void check_header(const struct conf_files *files, const struct conf_header *header,
+                         struct conf_problems *problems)
+{
+    size_t index = (size_t)(header - files->policy.headers);
+    if (header->name != NULL) {
+        char *key = memory_format("headers[%zu].name", index);
+        const char *problem = name_problem(header->name);
+        if (!is_token(header->name)) {
+            check_add_files(problems, header->name_place, files, key,
+                            "\"%s\" is no name of a field: use letters, digits and hyphens", header->name);
+        } else if (problem != NULL) {
+            check_add_files(problems, header->name_place, files, key, "%s %s", header->name, problem);
+        }
+        free(key);
+    }
+    char *key = memory_format("headers[%zu].value", index);
+    check_value(files, header->value_place, key, header->value, problems);
+    free(key);
+}
+
+/* What hstspreload.org asks for: a site that says less is never taken up. */
+#define PRELOAD_SECONDS (UINT64_C(365) * 24 * 3600)
+
+static void check_hsts(const struct conf_files *files, struct conf_problems *problems)
+{
+    const struct conf_hsts *hsts = &files->policy.hsts;
+    if (files->policy.has_hsts && hsts->preload &&
+        (!hsts->include_subdomains || hsts->max_age < PRELOAD_SECONDS)) {
+        check_add_files(
+            problems, hsts->preload_place, files, "hsts.preload",
+            "no list takes a site without `include_subdomains = true` and a `max_age` of \"365d\" "
+            "or more: set them, or delete this");
+    }
+}
+
+void check_http_policy(const struct conf_files *files, struct conf_problems *problems)
+{
+    const struct conf_http_policy *policy = &files->policy;
+    for (size_t i = 0; i < policy->header_count; i++) {
+        check_header(files, &policy->headers[i], problems);
+    }
+    check_hsts(files, problems);
+    check_value(files, policy->server_place, "server_header", policy->server, problems);
+}

@@ -1,0 +1,19 @@
+/* What one `files` adds to its answers, worked out beforehand: a head takes it over as it stands.
+ * Refuses to know requests and files. Immutable: any number of workers may use one. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "proxy/http/slice.h"
+
+struct conf_http_policy;
+struct http_policy;
+
+/* Needs conf no longer. NULL: out of memory. */
+struct http_policy *http_policy_new(const struct conf_http_policy *conf);
+/* NULL: nothing. */
+void http_policy_free(struct http_policy *policy);
+
+/* Whole lines for the head of every answer of that status: Server, Strict-Transport-Security over TLS
+ * (secure; RFC 6797 7.2 forbids it without), and the operator's own. policy NULL: Server alone. */
+struct http_slice http_policy_fields(const struct http_policy *policy, int status, bool secure);

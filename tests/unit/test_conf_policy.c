@@ -1,0 +1,102 @@
+/* conf: what a `files` adds to its answers. Every value that no head may hold, with its place and remedy; and
+ * what the good ones load as. */
+#include "conf_fixture.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The keys stand on lines 2 and 3. */
+#define WITH(keys) FIXTURE_BASE "files = { f = { root = \"/\"; " keys " }; };"
+#define HEADER(name, value) WITH("headers = ( { name = \"" name "\";\nvalue = \"" value "\"; } );")
+#define NAME "test.conf:2: files.f.headers[0].name: "
+#define VALUE "test.conf:3: files.f.headers[0].value: "
+#define PRELOAD                                                                                    \
+    "test.conf:3: files.f.hsts.preload: no list takes a site without `include_subdomains = true` " \
+    "and a `max_age` of \"365d\" or more: set them, or delete this\n"
+
+static const struct fixture_case bad[] = {
+    {HEADER("X Frame", "DENY"), NAME "\"X Frame\" is no name of a field: use letters, digits and hyphens\n"},
+    {HEADER("X:", "DENY"), NAME "\"X:\" is no name of a field: use letters, digits and hyphens\n"},
+    {HEADER("\xc3\xa4", "v"), NAME "\"\xc3\xa4\" is no name of a field: use letters, digits and hyphens\n"},
+    {HEADER("X\\r\\nSet-Cookie", "a"),
+     NAME "\"X??Set-Cookie\" is no name of a field: use letters, digits and hyphens\n"},
+    {HEADER("content-length", "1"), NAME "content-length is counted by Sluice itself: delete this\n"},
+    {HEADER("Transfer-Encoding", "chunked"),
+     NAME "Transfer-Encoding is Sluice's own, by how it sends: delete this\n"},
+    {HEADER("ETag", "x"), NAME "ETag is made by Sluice itself, from the file: delete this\n"},
+    {HEADER("Server", "x"), NAME "Server has a key of its own: use `server_header`\n"},
+    {HEADER("strict-transport-security", "max-age=1"),
+     NAME "strict-transport-security may be sent over TLS alone: use `hsts`\n"},
+    {HEADER("A", "b\\r\\nC: d"),
+     VALUE "it holds a line break or another control character, which no field may: leave it out\n"},
+    {HEADER("A", "b\\x01"),
+     VALUE "it holds a line break or another control character, which no field may: leave it out\n"},
+    {HEADER("A", "b\\x7f"),
+     VALUE "it holds a line break or another control character, which no field may: leave it out\n"},
+    {HEADER("A", " b"),
+     VALUE "it begins or ends with white space, which no client would see: leave it out\n"},
+    {HEADER("A", "b\\t"),
+     VALUE "it begins or ends with white space, which no client would see: leave it out\n"},
+    {HEADER("A", ""), "test.conf:3: files.f.headers[0].value: expected a string in quotes, such as \"DENY\"; "
+                      "found an empty string\n"},
+    {WITH("headers = ( { name = \"A\"; } );"),
+     "test.conf:2: files.f.headers[0].value: missing: add value = \"DENY\";\n"},
+    {WITH("headers = ( { name = \"Date\"; value = \"a\"; },\n{ name = \"B\"; value = \"\\n\"; } );"),
+     "test.conf:2: files.f.headers[0].name: Date is told by Sluice itself: delete this\n"
+     "test.conf:3: files.f.headers[1].value: it holds a line break or another control character, which no "
+     "field may: leave it out\n"},
+    {WITH("\nserver_header = \"a\\nb\";"),
+     "test.conf:3: files.f.server_header: it holds a line break or another control character, which no field "
+     "may: leave it out\n"},
+    {WITH("hsts = {\npreload = true; };"), PRELOAD},
+    {WITH("hsts = { include_subdomains = true; max_age = \"364d\";\npreload = true; };"), PRELOAD},
+    {WITH("hsts = { max_age = \"3651d\"; };"),
+     "test.conf:2: files.f.hsts.max_age: 3651d is out of range: choose a duration in quotes from 0ms to "
+     "3650d\n"},
+};
+
+static void test_bad(void **state)
+{
+    (void)state;
+    fixture_check(bad, COUNT(bad), "/");
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    struct conf *conf = fixture_good(WITH(""), "/");
+    const struct conf_http_policy *policy = &conf->files[0].policy;
+    assert_string_equal(policy->server, "sluice");
+    assert_int_equal(policy->header_count, 0);
+    assert_false(policy->has_hsts);
+    conf_free(conf);
+}
+
+static void test_good(void **state)
+{
+    (void)state;
+    struct conf *conf = fixture_good(
+        WITH("headers = ( { name = \"Link\"; value = \"</a>;\\trel=x\"; }, { name = \"Link\"; value = "
+             "\"\xc3\xa4\"; always = true; } ); server_header = \"off\"; hsts = { max_age = \"730d\"; "
+             "include_subdomains = true; preload = true; };"),
+        "/");
+    const struct conf_http_policy *policy = &conf->files[0].policy;
+    assert_int_equal(policy->header_count, 2);
+    assert_string_equal(policy->headers[0].value, "</a>;\trel=x");
+    assert_false(policy->headers[0].always);
+    assert_string_equal(policy->headers[1].value, "\xc3\xa4");
+    assert_true(policy->headers[1].always);
+    assert_string_equal(policy->server, "off");
+    assert_true(policy->has_hsts && policy->hsts.include_subdomains && policy->hsts.preload);
+    assert_int_equal(policy->hsts.max_age, 730 * 24 * 3600);
+    conf_free(conf);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_good),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
