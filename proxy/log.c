@@ -17,10 +17,14 @@
 #include "proxy/errlog.h"
 #include "proxy/report.h"
 #include "proxy/report_combined.h"
+#include "proxy/report_json.h"
 
 /* Lines are gathered while the queue lasts and written at once. */
-#define LOG_BUFFER_SIZE (64u << 10)
+#define LOG_BUFFER_SIZE (128u << 10)
 #define LOG_NO_FD (-2)
+/* After a batch the thread gathers for so long before it looks again. A wake-up for each record would cost as
+ * much as the response that it tells of: 8.2 system calls a request instead of 4.2, at 1 KiB files. */
+#define LOG_GATHER_MS 20
 
 enum item_kind { ITEM_REPORT, ITEM_SWITCH, ITEM_REOPEN };
 
@@ -41,6 +45,7 @@ struct log {
     struct item_list queue; /* under mutex, as the next two */
     size_t waiting, queue_max;
     bool stopping;
+    bool asleep;         /* the thread waits for the first item; else it comes by itself */
     _Atomic bool wanted; /* target isn't OFF: cheap to ask before a record is copied */
     _Atomic uint64_t dropped, written;
     _Atomic uint64_t flush_until_ms; /* 0 while running */
@@ -66,6 +71,7 @@ static uint64_t now_ms(void)
 struct log *log_new(size_t queue_max)
 {
     struct log *log = calloc(1, sizeof(*log));
+    pthread_condattr_t clock;
 
     if (log == NULL)
         return NULL;
@@ -75,7 +81,10 @@ struct log *log_new(size_t queue_max)
         return NULL;
     }
     pthread_mutex_init(&log->mutex, NULL);
-    pthread_cond_init(&log->wakeup, NULL);
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&log->wakeup, &clock);
+    pthread_condattr_destroy(&clock);
     STAILQ_INIT(&log->queue);
     log->queue_max = queue_max != 0 ? queue_max : LOG_QUEUE_MAX;
     log->fd = -1;
@@ -147,8 +156,13 @@ static void reserve(struct log *log, size_t size)
         flush_lines(log);
 }
 
+/* A record that couldn't be written has no line. */
 static void end_line(struct log *log, size_t length)
 {
+    if (length == 0) {
+        atomic_fetch_add_explicit(&log->dropped, 1, memory_order_relaxed);
+        return;
+    }
     log->used += length;
     log->buffer[log->used++] = '\n';
     log->lines++;
@@ -156,20 +170,8 @@ static void end_line(struct log *log, size_t length)
 
 static void write_json(struct log *log, const struct report *report)
 {
-    json_t *root = report_to_json(report);
-    char *line = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-    const size_t length = line != NULL ? strlen(line) : 0;
-
-    json_decref(root);
-    if (line == NULL || length + 1 > LOG_BUFFER_SIZE) {
-        atomic_fetch_add_explicit(&log->dropped, 1, memory_order_relaxed);
-        free(line);
-        return;
-    }
-    reserve(log, length + 1);
-    memcpy(log->buffer + log->used, line, length);
-    end_line(log, length);
-    free(line);
+    reserve(log, REPORT_JSON_MAX + 1);
+    end_line(log, report_write_json(report, log->buffer + log->used));
 }
 
 static void write_combined(struct log *log, const struct report *report)
@@ -259,6 +261,31 @@ static void run_items(struct log *log, struct item_list *items)
     }
 }
 
+/* With the mutex: until there is something, or the end. */
+static void sleep_until_first(struct log *log)
+{
+    log->asleep = true;
+    while (STAILQ_EMPTY(&log->queue) && !log->stopping)
+        pthread_cond_wait(&log->wakeup, &log->mutex);
+    log->asleep = false;
+}
+
+/* With the mutex: for LOG_GATHER_MS, unless the queue runs full. */
+static void gather(struct log *log)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += LOG_GATHER_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    while (log->waiting < log->queue_max / 2 && !log->stopping &&
+           pthread_cond_timedwait(&log->wakeup, &log->mutex, &until) != ETIMEDOUT) {
+    }
+}
+
 static void *log_main(void *arg)
 {
     struct log *log = arg;
@@ -268,14 +295,16 @@ static void *log_main(void *arg)
     pthread_setname_np(pthread_self(), "sluice-log");
     do {
         pthread_mutex_lock(&log->mutex);
-        while (STAILQ_EMPTY(&log->queue) && !log->stopping)
-            pthread_cond_wait(&log->wakeup, &log->mutex);
+        sleep_until_first(log);
         STAILQ_CONCAT(&batch, &log->queue);
         log->waiting = 0;
         stopping = log->stopping;
         pthread_mutex_unlock(&log->mutex);
         run_items(log, &batch);
         flush_lines(log);
+        pthread_mutex_lock(&log->mutex);
+        gather(log);
+        pthread_mutex_unlock(&log->mutex);
     } while (!stopping);
     return NULL;
 }
@@ -297,16 +326,17 @@ int log_start(struct log *log)
 /* false: full; only reports can be refused. */
 static bool enqueue(struct log *log, struct item *item)
 {
-    bool taken, first;
+    bool taken, wake;
 
     pthread_mutex_lock(&log->mutex);
-    first = STAILQ_EMPTY(&log->queue);
     taken = item->kind != ITEM_REPORT || log->waiting < log->queue_max;
     if (taken) {
         STAILQ_INSERT_TAIL(&log->queue, item, link);
         log->waiting += item->kind == ITEM_REPORT;
     }
-    if (first)
+    wake = log->asleep || log->waiting == log->queue_max / 2;
+    log->asleep = false; /* once is enough */
+    if (wake)
         pthread_cond_signal(&log->wakeup);
     pthread_mutex_unlock(&log->mutex);
     return taken;

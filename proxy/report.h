@@ -1,9 +1,8 @@
 /* What is known of one connection (proxy) or one response (files, admin): the record behind the access log
- * and /connections.json. A flat value: it can be posted to another thread as it is. Refuses to know where it
- * goes (log.h, admin/). */
+ * and /connections.json. A flat value: it can be posted to another thread as it is. Refuses to know how it is
+ * written (report_json.h, report_combined.h) and where it goes (log.h, admin/). */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -76,8 +75,3 @@ struct report {
 };
 /* A response's record is begun with what is known of its connection, this much of that record. */
 #define REPORT_COMMON_SIZE offsetof(struct report, has_server_tls)
-
-/* DESIGN 4's object (plus "id", "outcome" and, where set, "detail"). A new reference; NULL: out of memory. */
-json_t *report_to_json(const struct report *report);
-/* {"bytes","user_bytes","kernel_bytes","head_bytes","segments":[...]}: also used by /status.json. */
-json_t *report_direction_to_json(const struct flow_report *direction);

@@ -1,37 +1,9 @@
 /* See report_combined.h. Refuses to allocate: a line is bounded, as are the texts of a record. */
 #include "proxy/report_combined.h"
 
-#include <assert.h>
-#include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
-/* A line that is being written. There is always room: see REPORT_COMBINED_MAX. */
-struct line {
-    char *text;
-    size_t size;
-};
-
-static void put_bytes(struct line *line, const char *text, size_t size)
-{
-    assert(size <= REPORT_COMBINED_MAX - line->size);
-    memcpy(line->text + line->size, text, size);
-    line->size += size;
-}
-
-static void put(struct line *line, const char *text)
-{
-    put_bytes(line, text, strlen(text));
-}
-
-static void put_number(struct line *line, uint64_t number)
-{
-    char digits[24];
-    const int size = snprintf(digits, sizeof(digits), "%" PRIu64, number);
-
-    put_bytes(line, digits, (size_t)size);
-}
+#include "proxy/line.h"
 
 static void put_escaped(struct line *line, const char *text)
 {
@@ -41,18 +13,18 @@ static void put_escaped(struct line *line, const char *text)
         const unsigned char byte = (unsigned char)*text;
 
         if (byte >= ' ' && byte <= '~' && byte != '"' && byte != '\\')
-            put_bytes(line, text, 1);
+            line_put_bytes(line, text, 1);
         else
-            put_bytes(line, (const char[]){'\\', 'x', digits[byte >> 4], digits[byte & 15]}, 4);
+            line_put_bytes(line, (const char[]){'\\', 'x', digits[byte >> 4], digits[byte & 15]}, 4);
     }
 }
 
 /* A client's text: "-" where there is none. */
 static void put_quoted(struct line *line, const char *text)
 {
-    put(line, " \"");
+    line_put(line, " \"");
     put_escaped(line, text[0] != '\0' ? text : "-");
-    put(line, "\"");
+    line_put(line, "\"");
 }
 
 /* "127.0.0.1:80" and "[::1]:80" without their ports; "unix:" without its path, which may hold anything. */
@@ -61,13 +33,13 @@ static void put_client(struct line *line, const char *client)
     const char *colon = strrchr(client, ':');
 
     if (strncmp(client, "unix:", 5) == 0)
-        put(line, "unix:");
+        line_put(line, "unix:");
     else if (colon == NULL)
-        put(line, "-");
+        line_put(line, "-");
     else if (client[0] == '[')
-        put_bytes(line, client + 1, (size_t)(colon - client) - 2);
+        line_put_bytes(line, client + 1, (size_t)(colon - client) - 2);
     else
-        put_bytes(line, client, (size_t)(colon - client));
+        line_put_bytes(line, client, (size_t)(colon - client));
 }
 
 /* strftime()'s %b would be the locale's. */
@@ -75,17 +47,22 @@ static void put_time(struct line *line, time_t seconds)
 {
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    char text[64];
-    struct tm local;
-    long minutes;
+    static _Thread_local time_t second = -1;
+    static _Thread_local char known[64]; /* many records are of one second */
 
-    localtime_r(&seconds, &local);
-    minutes = local.tm_gmtoff / 60;
-    snprintf(text, sizeof(text), " - - [%02d/%s/%d:%02d:%02d:%02d %c%02ld%02ld]", local.tm_mday,
-             months[local.tm_mon], local.tm_year + 1900, local.tm_hour, local.tm_min, local.tm_sec,
-             minutes < 0 ? '-' : '+', (minutes < 0 ? -minutes : minutes) / 60,
-             (minutes < 0 ? -minutes : minutes) % 60);
-    put(line, text);
+    if (seconds != second) {
+        struct tm local;
+        long minutes;
+
+        second = seconds;
+        localtime_r(&second, &local);
+        minutes = local.tm_gmtoff / 60;
+        snprintf(known, sizeof(known), " - - [%02d/%s/%d:%02d:%02d:%02d %c%02ld%02ld]", local.tm_mday,
+                 months[local.tm_mon], local.tm_year + 1900, local.tm_hour, local.tm_min, local.tm_sec,
+                 minutes < 0 ? '-' : '+', (minutes < 0 ? -minutes : minutes) / 60,
+                 (minutes < 0 ? -minutes : minutes) % 60);
+    }
+    line_put(line, known);
 }
 
 static int broken_status(enum report_closed_by closed_by)
@@ -131,24 +108,24 @@ int report_combined_status(const struct report *report)
 size_t report_write_combined(const struct report *report, char text[REPORT_COMBINED_MAX])
 {
     const bool is_response = report->kind == REPORT_RESPONSE;
-    struct line line = {.text = text};
+    struct line line = {.text = text, .capacity = REPORT_COMBINED_MAX};
 
     put_client(&line, report->client);
     put_time(&line, report->began.tv_sec);
     if (is_response) {
         put_quoted(&line, report->request);
     } else {
-        put(&line, " \"TCP ");
+        line_put(&line, " \"TCP ");
         put_escaped(&line, report->listener);
-        put(&line, " ");
+        line_put(&line, " ");
         put_escaped(&line, report->target[0] != '\0' ? report->target : "-");
-        put(&line, "\"");
+        line_put(&line, "\"");
     }
-    put(&line, " ");
-    put_number(&line, (uint64_t)report_combined_status(report));
-    put(&line, " ");
-    put_number(&line, report->directions[SESSION_TO_CLIENT].bytes);
+    line_put(&line, " ");
+    line_put_number(&line, (uint64_t)report_combined_status(report));
+    line_put(&line, " ");
+    line_put_number(&line, report->directions[SESSION_TO_CLIENT].bytes);
     put_quoted(&line, is_response ? report->referer : "");
     put_quoted(&line, is_response ? report->user_agent : "");
-    return line.size;
+    return line.failed ? 0 : line.size;
 }

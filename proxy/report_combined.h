@@ -13,7 +13,7 @@
  * the first byte, of the time zone of the process. Escaped as nginx does: quote, backslash and all that isn't
  * visible ASCII as \xHH, so that no client can forge a field or a line.
  * A connection that had no response has "TCP LISTENER TARGET" for a request and, as nginx's stream module, a
- * status for what it came to: see report_combined_status(). Returns the line's length. */
+ * status for what it came to: see report_combined_status(). Returns the line's length, 0: no room. */
 size_t report_write_combined(const struct report *report, char line[REPORT_COMBINED_MAX]);
 
 /* The response's, or what the outcome comes to where the client saw none: 200 complete, 400 a handshake or

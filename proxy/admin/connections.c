@@ -12,6 +12,7 @@
 #include "proxy/admin/answer.h"
 #include "proxy/conn.h"
 #include "proxy/report.h"
+#include "proxy/report_json.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
@@ -57,30 +58,59 @@ static int compare_reports(const void *a, const void *b)
     return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
 }
 
-/* All parts' reports in order of time, the newest `limit` of those that were handed in. */
-static json_t *merge(const struct part *parts, size_t limit)
+/* As elements of an array. */
+static void write_reports(FILE *stream, const struct report *const *reports, size_t count)
 {
-    json_t *array = json_array();
+    char text[REPORT_JSON_MAX];
+
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            fputc(',', stream);
+        fwrite(text, 1, report_write_json(reports[i], text), stream);
+    }
+}
+
+/* All parts' reports in order of time, the newest `limit` of those that were handed in. false: out of memory.
+ */
+static bool write_merged(FILE *stream, const struct part *parts, size_t limit)
+{
     const struct report **all;
-    size_t count = 0, n = 0;
+    size_t count = 0, n = 0, first;
 
     for (const struct part *part = parts; part != NULL; part = part->next)
         count += part->count;
     all = calloc(count + 1, sizeof(const struct report *));
-    if (array == NULL || all == NULL) {
-        json_decref(array);
-        free(all);
-        return NULL;
-    }
+    if (all == NULL)
+        return false;
     for (const struct part *part = parts; part != NULL; part = part->next) {
         for (size_t i = 0; i < part->count; i++)
             all[n++] = &part->reports[i];
     }
     qsort(all, count, sizeof(const struct report *), compare_reports);
-    for (size_t i = count > limit ? count - limit : 0; i < count; i++)
-        json_array_append_new(array, report_to_json(all[i]));
+    first = count > limit ? count - limit : 0;
+    fputc('[', stream);
+    write_reports(stream, all + first, count - first);
+    fputc(']', stream);
     free(all);
-    return array;
+    return true;
+}
+
+static void answer(const struct gathering *gathering, const struct part *parts,
+                   struct http_exchange *exchange)
+{
+    char header[64], *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    bool written = stream != NULL && write_merged(stream, parts, gathering->limit);
+
+    if (stream != NULL && fclose(stream) != 0)
+        written = false;
+    snprintf(header, sizeof(header), "Sluice-Total: %zu\r\n", gathering->total);
+    if (written)
+        answer_text(exchange, 200, "application/json", header, text, size);
+    else
+        http_respond_status(exchange, 500, NULL);
+    free(text);
 }
 
 /* Everything is there: answers, unless the exchange has ended. Drops the exchange's reference. */
@@ -91,12 +121,9 @@ static void finish(struct gathering *gathering)
 
     gathering->parts = NULL;
     if (exchange != NULL) {
-        char header[64];
-
         gathering->exchange = NULL;
         http_exchange_set_data(exchange, NULL);
-        snprintf(header, sizeof(header), "Sluice-Total: %zu\r\n", gathering->total);
-        answer_json(exchange, merge(part, gathering->limit), header);
+        answer(gathering, part, exchange);
         gathering_unref(gathering);
     }
     while (part != NULL) {

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "proxy/log.h"
 #include "proxy/report.h"
 
