@@ -485,6 +485,13 @@ void cert_store_each_warning(const struct cert_store *store,
     tell(store->trust.crl_warning, CERT_FAULT_CRL, 0, on_warning, arg);
 }
 
+bool cert_store_has(const struct cert_store *store, const char *name)
+{
+    char folded[CERT_NAME_SIZE];
+    return find_server(store, name) != NULL ||
+           (cert_name_fold_pattern(name, strlen(name), folded) && find_name(store, folded) != NULL);
+}
+
 SSL_CTX *cert_store_context(const struct cert_store *store)
 {
     return store->fallback;

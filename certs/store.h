@@ -71,6 +71,9 @@ const char *cert_store_warning(const struct cert_store *store, size_t index);
 void cert_store_each_warning(const struct cert_store *store,
                              void (*on_warning)(void *arg, const struct cert_error *warning), void *arg);
 
+/* Whether one of them is for the name; a pattern, "*.example.org", must stand in it as such. */
+bool cert_store_has(const struct cert_store *store, const char *name);
+
 /* The context for new server-side connections: what the policy says, no renegotiation, the certificate chosen
  * by SNI (exact name, then wildcard, then the default). Certificates for one name whose keys are of different
  * types stand side by side, and the client's signature algorithms choose; of two of one type the first

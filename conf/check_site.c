@@ -3,6 +3,7 @@
  * Refuses to know what a host name is (certs does) and how a path is matched (proxy does). */
 #include <ctype.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -144,12 +145,43 @@ static const char *redirect_problem(const char *text, bool append)
     return NULL;
 }
 
+/* How much of a path of `size` bytes this one is for: 0 if it isn't. */
+static size_t covers(const struct conf_site_path *path, const char *text, size_t size)
+{
+    if (path->exact != NULL) {
+        return strlen(path->exact) == size && memcmp(path->exact, text, size) == 0 ? SIZE_MAX : 0;
+    }
+    size_t prefix = path->prefix != NULL ? prefix_size(path->prefix) : SIZE_MAX;
+    bool is =
+        prefix <= size && memcmp(path->prefix, text, prefix) == 0 && (prefix == size || text[prefix] == '/');
+    return is ? prefix + 1 : 0;
+}
+
+/* Whether a client that is redirected comes to the same path of this host again. */
+static bool leads_back(const struct conf_site *site, const struct conf_site_path *path)
+{
+    const char *text = path->redirect;
+    size_t size = strcspn(text, "?#"), own = covers(path, text, size);
+    for (size_t i = 0; i < site->path_count; i++) {
+        if (given(site->paths[i].place) && covers(&site->paths[i], text, size) > own) {
+            return false;
+        }
+    }
+    return own > 0;
+}
+
 static void check_redirect(const struct checked *checked)
 {
     const struct conf_site_path *path = checked->path;
     const char *problem = path->redirect != NULL ? redirect_problem(path->redirect, path->append) : NULL;
     if (problem != NULL) {
         add(checked, path->redirect_place, "redirect", "\"%s\" %s", path->redirect, problem);
+    } else if (path->redirect != NULL && leads_back(checked->site, path)) {
+        add(checked, path->redirect_place, "redirect",
+            "\"%s\" is where this path redirects again, without end: add a path to the site that is for it, "
+            "or "
+            "redirect elsewhere",
+            path->redirect);
     }
     switch (path->status) {
     case 0: /* it could not be read */

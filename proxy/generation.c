@@ -301,8 +301,11 @@ struct generation *generation_new(const struct generation_options *options, stru
     good = build_filters(generation, options, problems) && good;
     if (good && build_backends(generation, options, problems) &&
         build_targets(generation, options, problems) && generation_build_sites(generation, problems) &&
-        build_listeners(generation, options, problems))
+        build_listeners(generation, options, problems)) {
+        if (options->warnings != NULL)
+            generation_warn_hosts(generation, options->warnings);
         return generation;
+    }
     generation_discard(generation);
     return NULL;
 }

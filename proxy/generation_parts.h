@@ -15,6 +15,8 @@ bool generation_build_connects(struct generation *generation, const struct gener
 /* Of a listener with `tls`; borrowed. */
 struct cert_store *generation_store_of(const struct generation *generation,
                                        const struct conf_listener *listener);
+/* Hosts of sites that no certificate of their listener is for. */
+void generation_warn_hosts(const struct generation *generation, struct conf_problems *warnings);
 void generation_free_tls(struct generation *generation); /* however far it was built */
 
 /* generation_files.c, likewise. */

@@ -1,5 +1,6 @@
 /* The certificates of a generation: those shown to clients, and TLS to servers.
  * Refuses to know what is done with a connection. */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -107,6 +108,51 @@ struct cert_store *generation_store_of(const struct generation *generation,
                                        const struct conf_listener *listener)
 {
     return generation->stores[2 * (size_t)(listener->tls - generation->conf->tls) + store_kind_of(listener)];
+}
+
+/* Those have no SNI, and are asked for by address while developing, if at all. */
+static bool is_address(const char *host)
+{
+    struct in_addr address;
+
+    return host[0] == '[' || inet_pton(AF_INET, host, &address) == 1;
+}
+
+/* key: where the sites stand, "sites". */
+static void warn_hosts(const struct generation *generation, const struct conf_listener *listener,
+                       const struct conf_sites *sites, const char *key, struct conf_problems *warnings)
+{
+    const struct cert_store *store = generation_store_of(generation, listener);
+    char path[160];
+
+    snprintf(path, sizeof(path), "listeners.%s.%s", listener->name, key);
+    for (size_t i = 0; i < sites->count; i++) {
+        const struct conf_site *site = sites->items[i];
+
+        for (size_t j = 0; j < site->host_count; j++)
+            if (!is_address(site->hosts[j]) && !cert_store_has(store, site->hosts[j]))
+                conf_problem_add(
+                    warnings, sites->place, path,
+                    "warning: no certificate of tls.%s is for \"%s\" of \"%s\": clients are shown "
+                    "the first one, and most refuse it; add one to tls.%s.certs",
+                    listener->tls->name, site->hosts[j], site->name, listener->tls->name);
+    }
+}
+
+void generation_warn_hosts(const struct generation *generation, struct conf_problems *warnings)
+{
+    for (size_t i = 0; i < generation->conf->listener_count; i++) {
+        const struct conf_listener *listener = &generation->conf->listeners[i];
+        char key[64];
+
+        if (listener->tls == NULL)
+            continue;
+        warn_hosts(generation, listener, &listener->sites, "sites", warnings);
+        for (size_t j = 0; j < listener->route_count; j++) {
+            snprintf(key, sizeof(key), "routes[%zu].sites", j);
+            warn_hosts(generation, listener, &listener->routes[j].sites, key, warnings);
+        }
+    }
 }
 
 void generation_free_tls(struct generation *generation)

@@ -7,6 +7,7 @@
 #include "proxy/http/date.h"
 #include "proxy/http/mime.h"
 #include "proxy/http/request.h"
+#include "proxy/http/site.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,6 +17,32 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
             abort();        \
         }                   \
     } while (0)
+
+/* It stays with the host, and within its line. */
+static void check_location(const struct http_target *target)
+{
+    static const char *const bases[] = {"/", "https://example.org"};
+    for (size_t i = 0; i < 2; i++) {
+        char *line = site_location(bases[i], target, 0);
+        CHECK(line && memcmp(line, "Location: ", 10) == 0);
+        const char *value = line + 10;
+        size_t size = strcspn(value, "\r\n"), base = i == 0 ? 0 : strlen(bases[i]);
+        CHECK(strcmp(value + size, "\r\n") == 0);
+        CHECK(memcmp(value, bases[i], base) == 0 && value[base] == '/');
+        CHECK(value[base + 1] != '/' && value[base + 1] != '\\');
+        free(line);
+    }
+}
+
+/* Once folded a host stays as it is. */
+static void check_host(struct http_slice host)
+{
+    char folded[CERT_NAME_SIZE], again[CERT_NAME_SIZE];
+    if (host.at && site_host_fold(host, folded)) {
+        CHECK(site_host_fold((struct http_slice){folded, strlen(folded)}, again));
+        CHECK(strcmp(folded, again) == 0);
+    }
+}
 
 /* What may be opened beneath a root, and written into a Location. */
 static void check_target(const struct http_request *request)
@@ -48,6 +75,8 @@ static void check_target(const struct http_request *request)
         free(location);
         free(again);
         CHECK(http_mime_type(path));
+        check_location(&target);
+        check_host(target.authority);
     }
     free(path);
 }
@@ -97,6 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(whole.head_size <= size && whole.head_size <= limits.max_head);
         CHECK(memcmp(text + whole.head_size - 4, "\r\n\r\n", 4) == 0);
         check_target(&whole);
+        check_host(whole.host);
         check_fields(&whole);
     }
     free(text);

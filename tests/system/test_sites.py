@@ -4,15 +4,15 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from support import env, http, records, streams, tls
+from support import env, http, records, tls
 from support.config import config_text
 from support.daemon import run_cli
 from support.payload import Payload
 
-VERSIONS = ("TLSv1.2", "TLSv1.3")
 PLAIN_RELAYS = ("auto", "sendfile", "mmap", "copy")
-TLS_RELAYS = ("auto", "copy", *(("sendfile", "mmap") if env.KTLS else ()))
-ROOT, MEDIA, OTHER = Payload(70_001, seed=1), Payload(3_000_017, seed=2), Payload(1000, seed=3)
+TLS_RELAYS = (("auto", "TLSv1.2"), ("auto", "TLSv1.3"), ("copy", "TLSv1.3"),
+              *((("sendfile", "TLSv1.3"), ("mmap", "TLSv1.2")) if env.KTLS else ()))
+ROOT, MEDIA, OTHER = Payload(70_001, seed=1), Payload(1_000_017, seed=2), Payload(1000, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,19 @@ def fetch(daemon, certs, url, payload, *args):
     http.curl_fetch(*through(daemon), *args, url, ca=certs.ca).assert_all(payload)
 
 
+def fetch_places(daemon, certs, directory, scheme, places, *args):
+    """All of them by one curl, and what the log must say of each."""
+    urls = [part for number, place in enumerate(places)
+            for part in (f"{scheme}://{place[0]}", "-o", directory / f"got{number}")]
+    done = http.curl(*through(daemon), "--path-as-is", *args, *urls, ca=certs.ca)
+    assert done.returncode == 0, done
+    found = daemon.wait_records(len(places))
+    for number, (record, (_, payload, site, target)) in enumerate(zip(found, places, strict=True)):
+        assert (directory / f"got{number}").read_bytes() == payload.bytes(), places[number]
+        assert (record["site"], record["target"]) == (site, target), record
+    return found
+
+
 def told(daemon, certs, *args):
     """What curl says of a fetch, the body left away: [status, redirects, last URL]."""
     done = http.curl(*through(daemon), "-o", "/dev/null", "-w", "%{http_code} %{num_redirects} %{url_effective}", *args,
@@ -81,28 +94,22 @@ PLACES = [  # URL without scheme, payload, site, target
 
 
 @pytest.mark.parametrize("relay", PLAIN_RELAYS)
-def test_by_host_and_path(relay, start, certs):
+def test_by_host_and_path(relay, start, certs, tmp_path):
     daemon = start({"main": MAIN, "other": OTHER_SITE, "rest": REST}, relay)
     places = [*PLACES, ("nobody.test/f", MEDIA, "rest", "files:media")]
-    for place, payload, _, _ in places:
-        fetch(daemon, certs, "http://" + place, payload, "--path-as-is")
-    for (_, payload, site, target), record in zip(places, daemon.wait_records(len(places)), strict=True):
-        assert (record["site"], record["target"]) == (site, target), record
-        records.check_file(record, relay, payload.size)
+    for place, record in zip(places, fetch_places(daemon, certs, tmp_path, "http", places), strict=True):
+        records.check_file(record, relay, place[1].size)
 
 
 @pytest.mark.ktls
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("relay", TLS_RELAYS)
-def test_by_host_and_path_over_tls(relay, version, start, certs):
+@pytest.mark.parametrize("relay, version", TLS_RELAYS)
+def test_by_host_and_path_over_tls(relay, version, start, certs, tmp_path):
     daemon = start({"main": MAIN, "other": OTHER_SITE}, tls_relay=relay)
     places = [place for place in PLACES if not place[0].startswith("a.b.")]  # which no certificate can be for
-    for place, payload, _, _ in places:
-        fetch(daemon, certs, "https://" + place, payload, "--path-as-is", *http.tls_args(version))
-    for (_, payload, site, target), record in zip(places, daemon.wait_records(len(places)), strict=True):
-        assert (record["site"], record["target"]) == (site, target), record
+    found = fetch_places(daemon, certs, tmp_path, "https", places, *http.tls_args(version))
+    for place, record in zip(places, found, strict=True):
         records.check_tls(record, version)
-        records.check_file(record, relay, payload.size, tls=True)
+        records.check_file(record, relay, place[1].size, tls=True)
 
 
 def test_the_prefix_is_cut_off_or_kept(start, certs):
@@ -208,8 +215,7 @@ def test_nothing_leads_elsewhere(site, start):
     assert redirects >= 4, "some of them are"
 
 
-@pytest.mark.ktls
-def test_another_host_than_sni_is_misdirected(start, certs, cert):
+def test_another_host_than_sni_is_misdirected(start, certs):
     daemon = start({"main": MAIN, "other": OTHER_SITE})
     asked = [("https://example.test/f", "other.test", 421), ("https://other.test/f", "www.example.test", 421),
              ("https://example.test/f", "nobody.test", 421), ("https://example.test/f", "x.example.test", 200),
@@ -225,7 +231,7 @@ def test_another_host_than_sni_is_misdirected(start, certs, cert):
     assert len(misdirected) == 5 and not any("site" in r for r in misdirected), misdirected
 
 
-def test_what_no_curl_asks(start, closing, certs, cert):
+def test_what_no_curl_asks(start, closing, certs):
     daemon = start({"main": MAIN, "other": OTHER_SITE})
     # RFC 9112 3.2.2: the target's authority counts, whatever Host says.
     answer = ask(daemon, "plain", "http://other.test/f", "example.test")
@@ -317,6 +323,26 @@ def test_plan_tells_each_path(tmp_path, roots, certs, cert):
     assert over_tls == {route: ["copy"] for route in (
         "main / -> files:root", "main /media/ -> files:media", "main /sub -> files:root", "main /old -> redirect",
         "main /away -> redirect", "main = /f.html -> redirect", "main /gone -> 410")}
+
+
+def test_hosts_without_a_certificate(tmp_path, roots, certs, cert):
+    file = tmp_path / "sluice.conf"
+    hosts = ["example.test", "a.example.test", "*.Example.test", "a.b.example.test", "other.test.", "none.test",
+             "127.0.0.1", "[::1]"]
+    site = {"hosts": hosts, "paths": ({"files": "root"},)}
+    routes = ({"sni": ["none.test"], "sites": ["main"]},)
+    file.write_text(config_text({
+        "files": roots, "sites": {"main": site}, "tls": {"main": certs.tls(cert)},
+        "listeners": {"web": {"address": ":0", "tls": "main", "sites": ["main"]},
+                      "plain": {"address": ":0", "sites": ["main"]},
+                      "routed": {"address": ":0", "tls": "main", "routes": routes}}}))
+    done = run_cli("check", "-c", file)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 0 and len(lines) == 4, done
+    for listener, key in (("web", "sites"), ("routed", "routes[0].sites")):
+        for host in ("a.b.example.test", "none.test"):
+            wanted = f'listeners.{listener}.{key}: warning: no certificate of tls.main is for "{host}" of "main"'
+            assert any(wanted in line for line in lines), (wanted, lines)
 
 
 @pytest.mark.parametrize("keys, problem", [

@@ -105,6 +105,26 @@ static void test_sni(void **state)
     cert_store_unref(store);
 }
 
+static void test_has(void **state)
+{
+    (void)state;
+    struct cert_store *store = store_of(NAMES("first", "wild", "exact", "cn", "san"),
+                                        (struct cert_store_options){.http_alpn = true});
+    static const struct {
+        const char *name;
+        bool has;
+    } cases[] = {
+        {"first.example", true},    {"b.wild.example", true},    {"*.wild.example", true},
+        {"*.WILD.example.", true},  {"A.wild.example.", true},   {"cn.example", true},
+        {"*.example", false},       {"a.b.wild.example", false}, {"*.a.wild.example", false},
+        {"unknown.example", false}, {"not a name", false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(cert_store_has(store, cases[i].name), cases[i].has);
+    }
+    cert_store_unref(store);
+}
+
 /* RSA and ECDSA for one name: the client's abilities choose, for a known and for no name. */
 static void test_two_key_types(void **state)
 {
@@ -397,12 +417,19 @@ static void test_warnings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sni),          cmocka_unit_test(test_two_key_types),
-        cmocka_unit_test(test_first_counts), cmocka_unit_test(test_chain_in_one_file),
-        cmocka_unit_test(test_protocol),     cmocka_unit_test(test_no_renegotiation),
-        cmocka_unit_test(test_alpn),         cmocka_unit_test(test_options),
-        cmocka_unit_test(test_references),   cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_unreadable),   cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_sni),
+        cmocka_unit_test(test_has),
+        cmocka_unit_test(test_two_key_types),
+        cmocka_unit_test(test_first_counts),
+        cmocka_unit_test(test_chain_in_one_file),
+        cmocka_unit_test(test_protocol),
+        cmocka_unit_test(test_no_renegotiation),
+        cmocka_unit_test(test_alpn),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_references),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_warnings),
     };
     return cmocka_run_group_tests(tests, make_all, fixture_teardown);
 }

@@ -79,7 +79,7 @@ static const struct fixture_case cases[] = {
     {PATH("prefix = \"/\";"), "test.conf:4: sites.main.paths[0]: does nothing: add files = \"NAME\"; with a "
                               "name under `files`, redirect = "
                               "\"URL\"; or status = 404;\n"},
-    {PATH("files = \"media\"; redirect = \"/x\"; status = 302;"),
+    {PATH("files = \"media\"; redirect = \"http://x\"; status = 302;"),
      "test.conf:4: sites.main.paths[0].redirect: `files` is given as well, and a path does one of the two: "
      "delete one "
      "of them\n"},
@@ -93,11 +93,13 @@ static const struct fixture_case cases[] = {
                             "599\n"},
     {PATH("status = 200;"),
      "test.conf:4: sites.main.paths[0].status: 200 is out of range: choose a whole number from 300 to 599\n"},
-    {PATH("redirect = \"/x\"; status = 404;"), "test.conf:4: sites.main.paths[0].status: 404 is no status of "
-                                               "a redirect: choose 301, 302, 303, 307 or 308\n"},
-    {PATH("redirect = \"/x\"; status = 304;"), "test.conf:4: sites.main.paths[0].status: 304 is no status of "
-                                               "a redirect: choose 301, 302, 303, 307 or 308\n"},
-    {PATH("redirect = \"/x\"; strip = false;"),
+    {PATH("redirect = \"http://x\"; status = 404;"),
+     "test.conf:4: sites.main.paths[0].status: 404 is no status of "
+     "a redirect: choose 301, 302, 303, 307 or 308\n"},
+    {PATH("redirect = \"http://x\"; status = 304;"),
+     "test.conf:4: sites.main.paths[0].status: 304 is no status of "
+     "a redirect: choose 301, 302, 303, 307 or 308\n"},
+    {PATH("redirect = \"http://x\"; strip = false;"),
      "test.conf:4: sites.main.paths[0].strip: without `files` nothing is looked up: delete this\n"},
     {PATH("exact = \"/x\"; files = \"media\"; strip = true;"),
      "test.conf:4: sites.main.paths[0].strip: an exact path is looked up as it is: delete this\n"},
@@ -138,6 +140,16 @@ static const struct fixture_case cases[] = {
     {PATH("redirect = \"/a?b\";"), "test.conf:4: sites.main.paths[0].redirect: \"/a?b\" has a query or a "
                                    "fragment, behind which no path can be put: "
                                    "add append = false\n"},
+
+    {PATH("redirect = \"/x\";"), "test.conf:4: sites.main.paths[0].redirect: \"/x\" is where this path "
+                                 "redirects again, without end: add a path "
+                                 "to the site that is for it, or redirect elsewhere\n"},
+    {PATH("prefix = \"/a/\"; redirect = \"/a?b\"; append = false; }, { files = \"media\"; }, { exact = "
+          "\"/a/\"; "
+          "status = 404;"),
+     "test.conf:4: sites.main.paths[0].redirect: \"/a?b\" is where this path redirects again, without end: "
+     "add a "
+     "path to the site that is for it, or redirect elsewhere\n"},
 
     /* The sites of a listener */
     {SITES("a = { " ANY " };", "sites = [ ];"),
