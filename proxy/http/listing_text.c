@@ -97,7 +97,8 @@ void listing_put_link(FILE *stream, const char *text, size_t size)
     char encoded[3 * 256 + 1];
     while (size > 0) {
         const size_t part = size < 256 ? size : 256;
-        fwrite(encoded, 1, http_target_encode(text, part, encoded), stream);
+        const size_t length = http_target_encode(text, part, encoded);
+        fwrite(encoded, 1, length, stream);
         text += part;
         size -= part;
     }
