@@ -38,12 +38,13 @@ commonName = supplied
                  "-keyout", self.ca_key, "-out", self.ca, "-days", 30, "-subj", f"/CN={name} CA",
                  "-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature")
 
-    def issue(self, name, san=None, kind="ec", dates=("-days", 20), file=None):
+    def issue(self, name, san=None, kind="ec", dates=("-days", 20), file=None, extensions=()):
         base = self.directory / (file or name)
         cert, key, request = base.with_suffix(".pem"), base.with_suffix(".key"), base.with_suffix(".csr")
         algorithm = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if kind == "ec" else ["rsa:2048"]
         _openssl("req", "-new", "-newkey", *algorithm, "-nodes", "-keyout", key, "-out", request, "-subj", f"/CN={name}",
-                 *(["-addext", f"subjectAltName={san}"] if san else []))
+                 *(["-addext", f"subjectAltName={san}"] if san else []),
+                 *(part for extension in extensions for part in ("-addext", extension)))
         _openssl("ca", "-batch", "-config", self.config, "-in", request, "-out", cert, "-notext", *dates)
         return {"cert": cert, "key": key}
 
