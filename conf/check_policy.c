@@ -56,10 +56,11 @@ static const char *name_problem(const char *name)
     } computed[] = {
         {"Accept-Ranges", "is told by Sluice itself: delete this"},
         {"Allow", "is told by Sluice itself: delete this"},
+        {"Cache-Control", "has a key of its own: use `cache_control`"},
         {"Connection", "is Sluice's own, by what it does with the connection: delete this"},
         {"Content-Encoding", "is told by Sluice itself, where it applies: delete this"},
         {"Content-Length", "is counted by Sluice itself: delete this"},
-        {"Content-Type", "is told by Sluice itself, by the file's name: delete this"},
+        {"Content-Type", "is told by Sluice itself, by the file's name: use `mime_types`"},
         {"Content-Range", "is counted by Sluice itself: delete this"},
         {"Date", "is told by Sluice itself: delete this"},
         {"ETag", "is made by Sluice itself, from the file: delete this"},
@@ -115,6 +116,101 @@ static void check_hsts(const struct conf_files *files, struct conf_problems *pro
     }
 }
 
+/* What is wrong with a pattern, with the remedy; NULL: nothing. */
+static const char *pattern_problem(const char *pattern)
+{
+    if (strchr("/*?[\\", pattern[0]) == NULL) {
+        return "matches nothing, for paths begin with a slash: begin it with / or *";
+    }
+    for (const char *at = pattern; *at != '\0'; at++) {
+        if (*at == '\\' && *++at == '\0') {
+            return "ends with a backslash, which takes the meaning of what follows: delete it, or double it";
+        }
+        if (*at == '[') {
+            const char *first = at + 1 + (at[1] == '!' || at[1] == '^');
+            at = first[0] != '\0' ? strchr(first + 1, ']') : NULL;
+            if (at == NULL) {
+                return "opens a set with [ that no ] closes: close it, or write \\\\[ for the character";
+            }
+        }
+    }
+    return NULL;
+}
+
+static void check_cache_rule(const struct conf_files *files, const struct conf_cache_rule *rule,
+                             struct conf_problems *problems)
+{
+    size_t index = (size_t)(rule - files->policy.cache_rules);
+    for (size_t i = 0; i < rule->match_count; i++) {
+        const char *problem = pattern_problem(rule->match[i]);
+        if (problem != NULL) {
+            char *key = memory_format("cache_control[%zu].match", index);
+            check_add_files(problems, rule->match_place, files, key, "\"%s\" %s", rule->match[i], problem);
+            free(key);
+        }
+    }
+    char *key = memory_format("cache_control[%zu].value", index);
+    check_value(files, rule->value_place, key, rule->value, problems);
+    free(key);
+}
+
+/* type "/" subtype, and parameters that a field may hold. */
+static void check_type(const struct conf_files *files, struct conf_place place, const char *key,
+                       const char *type, struct conf_problems *problems)
+{
+    if (type == NULL) {
+        return;
+    }
+    size_t size = strcspn(type, "; ");
+    char *essence = memory_strndup(type, size), *slash = strchr(essence, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+    if (slash == NULL || !is_token(essence) || !is_token(slash + 1)) {
+        check_add_files(problems, place, files, key,
+                        "\"%s\" is no content type: write it as text/plain or text/plain; charset=utf-8",
+                        type);
+    } else {
+        check_value(files, place, key, type, problems);
+    }
+    free(essence);
+}
+
+/* NULL: none of those before it, in the order of the file. */
+static const struct conf_mime_type *typed_before(const struct conf_mime_type *types, size_t entry,
+                                                 size_t extension)
+{
+    const char *name = types[entry].extensions[extension];
+    for (size_t i = 0; i <= entry; i++) {
+        size_t count = i < entry ? types[i].extension_count : extension;
+        for (size_t j = 0; j < count; j++) {
+            if (strcasecmp(types[i].extensions[j], name) == 0) {
+                return &types[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+static void check_mime_type(const struct conf_files *files, const struct conf_mime_type *mime,
+                            struct conf_problems *problems)
+{
+    size_t index = (size_t)(mime - files->policy.mime_types);
+    for (size_t i = 0; i < mime->extension_count; i++) {
+        const struct conf_mime_type *other = typed_before(files->policy.mime_types, index, i);
+        if (other != NULL) {
+            char *key = memory_format("mime_types[%zu].extensions", index);
+            check_add_files(problems, mime->extensions_place, files, key,
+                            "\"%s\" has a type already (line %d): delete one of the two", mime->extensions[i],
+                            other->extensions_place.line);
+            free(key);
+        }
+    }
+    char *key = memory_format("mime_types[%zu].type", index);
+    check_type(files, mime->type_place, key, mime->type, problems);
+    free(key);
+}
+
 void check_http_policy(const struct conf_files *files, struct conf_problems *problems)
 {
     const struct conf_http_policy *policy = &files->policy;
@@ -122,5 +218,16 @@ void check_http_policy(const struct conf_files *files, struct conf_problems *pro
         check_header(files, &policy->headers[i], problems);
     }
     check_hsts(files, problems);
+    for (size_t i = 0; i < policy->cache_rule_count; i++) {
+        check_cache_rule(files, &policy->cache_rules[i], problems);
+    }
+    for (size_t i = 0; i < policy->mime_type_count; i++) {
+        check_mime_type(files, &policy->mime_types[i], problems);
+    }
+    check_type(files, policy->default_type_place, "default_type", policy->default_type, problems);
+    if (policy->charset != NULL && !is_token(policy->charset)) {
+        check_add_files(problems, policy->charset_place, files, "charset",
+                        "\"%s\" is no name of a charset: write it as \"utf-8\", or \"off\"", policy->charset);
+    }
     check_value(files, policy->server_place, "server_header", policy->server, problems);
 }

@@ -239,13 +239,31 @@ struct conf_hsts {
     bool include_subdomains, preload;
     struct conf_place preload_place;
 };
+struct conf_cache_rule {
+    char **match; /* patterns, see proxy/http/glob.h */
+    size_t match_count;
+    char *value;
+    struct conf_place place, match_place, value_place;
+};
+struct conf_mime_type {
+    char **extensions; /* without the dot */
+    size_t extension_count;
+    char *type;
+    struct conf_place place, extensions_place, type_place;
+};
 struct conf_http_policy {
     char *server; /* the Server field's value; "off": none */
     struct conf_header *headers;
     size_t header_count;
     bool has_hsts;
     struct conf_hsts hsts;
-    struct conf_place server_place;
+    struct conf_cache_rule *cache_rules; /* the first that matches holds */
+    size_t cache_rule_count;
+    struct conf_mime_type *mime_types;
+    size_t mime_type_count;
+    char *default_type;
+    char *charset; /* "off": none is told */
+    struct conf_place server_place, default_type_place, charset_place;
 };
 
 struct conf_files {

@@ -41,6 +41,7 @@ struct schema_key {
     uint64_t min, max;
     const char *const *choices;           /* ends with NULL */
     const char *forbidden;                /* STRINGS: characters that none may contain */
+    bool single;                          /* STRINGS: one may stand without brackets */
     const char *target;                   /* REFERENCE, REFERENCES */
     bool takes_names;                     /* ADDRESS: a server's, which may be a name */
     const struct schema_section *section; /* GROUP, NAMED, LIST: the keys inside */

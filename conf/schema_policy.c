@@ -1,4 +1,4 @@
-/* The keys inside headers, hsts and their like. */
+/* The keys inside headers, hsts, cache_control and mime_types. */
 #include "conf/schema_policy.h"
 
 static const struct schema_key header_keys[] = {
@@ -66,3 +66,66 @@ static const struct schema_key hsts_keys[] = {
     },
 };
 const struct schema_section schema_hsts = {SECTION_KEYS(hsts_keys)};
+
+static const struct schema_key cache_rule_keys[] = {
+    {
+        .name = "match",
+        .type = SCHEMA_STRINGS,
+        .single = true,
+        .help = "Patterns for the path of the file beneath the root, a slash first: `*` stands for any "
+                "characters, slashes too, `?` for one, `[a-z]` and `[!a-z]` for one of a set, a backslash "
+                "takes the meaning away; capitals differ from small letters",
+        .example = "[ \"*.css\", \"/assets/*\" ]",
+        .required = true,
+        .min = 1,
+        .offset = offsetof(struct conf_cache_rule, match),
+        .count_offset = offsetof(struct conf_cache_rule, match_count),
+        .place_offset = offsetof(struct conf_cache_rule, match_place),
+    },
+    {
+        .name = "value",
+        .type = SCHEMA_STRING,
+        .help = "The field's value; it stands on answers 200, 206 and 304",
+        .example = "\"no-cache\"",
+        .required = true,
+        .offset = offsetof(struct conf_cache_rule, value),
+        .place_offset = offsetof(struct conf_cache_rule, value_place),
+    },
+};
+const struct schema_section schema_cache_rule = {
+    SECTION_KEYS(cache_rule_keys),
+    .size = sizeof(struct conf_cache_rule),
+    .name_offset = SCHEMA_NOWHERE,
+    .place_offset = offsetof(struct conf_cache_rule, place),
+};
+
+static const struct schema_key mime_type_keys[] = {
+    {
+        .name = "extensions",
+        .type = SCHEMA_STRINGS,
+        .single = true,
+        .forbidden = "/.",
+        .help = "What stands behind the last dot of a file's name, in capitals or small letters",
+        .example = "[ \"foo\", \"bar\" ]",
+        .required = true,
+        .min = 1,
+        .offset = offsetof(struct conf_mime_type, extensions),
+        .count_offset = offsetof(struct conf_mime_type, extension_count),
+        .place_offset = offsetof(struct conf_mime_type, extensions_place),
+    },
+    {
+        .name = "type",
+        .type = SCHEMA_STRING,
+        .help = "The content type, with parameters if it has any",
+        .example = "\"application/x-foo\"",
+        .required = true,
+        .offset = offsetof(struct conf_mime_type, type),
+        .place_offset = offsetof(struct conf_mime_type, type_place),
+    },
+};
+const struct schema_section schema_mime_type = {
+    SECTION_KEYS(mime_type_keys),
+    .size = sizeof(struct conf_mime_type),
+    .name_offset = SCHEMA_NOWHERE,
+    .place_offset = offsetof(struct conf_mime_type, place),
+};

@@ -26,6 +26,43 @@
             .offset = offsetof(owner, policy.hsts),                                                       \
             .given_offset = offsetof(owner, policy.has_hsts),                                             \
         },                                                                                                \
+        {                                                                                                 \
+            .name = "cache_control",                                                                      \
+            .type = SCHEMA_LIST,                                                                          \
+            .help = "The Cache-Control of files, by their paths: the first entry that matches holds",     \
+            .example = "( { match = \"/assets/*\"; value = \"max-age=31536000, immutable\"; } )",         \
+            .section = &schema_cache_rule,                                                                \
+            .offset = offsetof(owner, policy.cache_rules),                                                \
+            .count_offset = offsetof(owner, policy.cache_rule_count),                                     \
+        },                                                                                                \
+        {                                                                                                 \
+            .name = "mime_types",                                                                         \
+            .type = SCHEMA_LIST,                                                                          \
+            .help = "Content types of extensions that the built-in list doesn't have, or has otherwise",  \
+            .example = "( { extensions = [ \"foo\" ]; type = \"application/x-foo\"; } )",                 \
+            .section = &schema_mime_type,                                                                 \
+            .offset = offsetof(owner, policy.mime_types),                                                 \
+            .count_offset = offsetof(owner, policy.mime_type_count),                                      \
+        },                                                                                                \
+        {                                                                                                 \
+            .name = "default_type",                                                                       \
+            .type = SCHEMA_STRING,                                                                        \
+            .help = "The content type of all other files",                                                \
+            .example = "\"text/plain\"",                                                                  \
+            .fallback = "application/octet-stream",                                                       \
+            .offset = offsetof(owner, policy.default_type),                                               \
+            .place_offset = offsetof(owner, policy.default_type_place),                                   \
+        },                                                                                                \
+        {                                                                                                 \
+            .name = "charset",                                                                            \
+            .type = SCHEMA_STRING,                                                                        \
+            .help = "The charset told with text/*, application/javascript, application/xhtml+xml and "    \
+                    "image/svg+xml where their type names none; `off`: none",                             \
+            .example = "\"off\"",                                                                         \
+            .fallback = "utf-8",                                                                          \
+            .offset = offsetof(owner, policy.charset),                                                    \
+            .place_offset = offsetof(owner, policy.charset_place),                                        \
+        },                                                                                                \
     {                                                                                                     \
         .name = "server_header", .type = SCHEMA_STRING,                                                   \
         .help = "The value of the Server field; `off`: there is none", .example = "\"off\"",              \

@@ -92,7 +92,9 @@ void schema_describe(const struct schema_key *key, char text[SCHEMA_EXPECTED_MAX
         append(text, "a list of ranges of addresses");
         break;
     case SCHEMA_STRINGS:
-        append(text, key->choices != NULL ? "a list of any of " : "a list of strings");
+        append(text, key->single            ? "a string or a list of strings"
+                     : key->choices != NULL ? "a list of any of "
+                                            : "a list of strings");
         if (key->choices != NULL) {
             append_choices(key, text);
         }

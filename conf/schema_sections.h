@@ -18,6 +18,8 @@ extern const struct schema_section schema_backend;                          /* s
 extern const struct schema_section schema_files;                            /* struct conf_files */
 extern const struct schema_section schema_site;                             /* struct conf_site */
 extern const struct schema_section schema_header;                           /* struct conf_header */
+extern const struct schema_section schema_cache_rule;                       /* struct conf_cache_rule */
+extern const struct schema_section schema_mime_type;                        /* struct conf_mime_type */
 extern const struct schema_section schema_hsts;                             /* struct conf_hsts */
 extern const struct schema_section schema_listener;                         /* struct conf_listener */
 extern const struct schema_section schema_limits;                           /* struct conf_limits */

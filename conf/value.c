@@ -142,6 +142,15 @@ static void store_units(const struct value *value, const char *text)
     }
 }
 
+/* STRINGS of one. */
+static void store_single(const struct value *value, const char *text)
+{
+    char **strings = memory_calloc(1, sizeof(char *));
+    strings[0] = memory_strdup(text);
+    *(char ***)slot(value) = strings;
+    *(size_t *)(void *)(value->object + value->key->count_offset) = 1;
+}
+
 /* What was in quotes. */
 static void store_text(const struct value *value, const char *text)
 {
@@ -274,7 +283,11 @@ void value_load(struct load *load, const struct schema_key *key, const config_se
     int type = config_setting_type(setting);
     const char *text = config_setting_get_string(setting);
     bool takes_number = key->type == SCHEMA_INTEGER || key->type == SCHEMA_SIZE;
-    if (text != NULL) {
+    if (text != NULL && key->type == SCHEMA_STRINGS && key->single) {
+        if (string_allowed(&value, text)) {
+            store_single(&value, text);
+        }
+    } else if (text != NULL) {
         store_text(&value, text);
     } else if (takes_number && (type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64)) {
         long long number = config_setting_get_int64(setting);
@@ -304,13 +317,9 @@ void value_default(struct load *load, const struct schema_key *key, const char *
     case SCHEMA_BOOLEAN:
         *(bool *)slot(&value) = strcmp(key->fallback, "true") == 0;
         break;
-    case SCHEMA_STRINGS: {
-        char **strings = memory_calloc(1, sizeof(char *));
-        strings[0] = memory_strdup(key->fallback);
-        *(char ***)slot(&value) = strings;
-        *(size_t *)(void *)(value.object + key->count_offset) = 1;
+    case SCHEMA_STRINGS:
+        store_single(&value, key->fallback);
         break;
-    }
     default:
         store_text(&value, key->fallback);
         break;

@@ -73,10 +73,13 @@ struct http_files *http_files_new(const struct http_files_options *options)
     files->autoindex = options->autoindex;
     files->symlinks = options->symlinks;
     files->dotfiles = options->dotfiles;
+    files->policy = options->policy ? options->policy : http_policy_new(NULL);
     files->root_fd = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (files->root_fd == -1 || !copy_index(files, options) ||
+    if (files->root_fd == -1 || !files->policy || !copy_index(files, options) ||
         !try_files_init(&files->tries, options->try_files, options->try_count)) {
         int error = errno;
+        if (files->policy == options->policy)
+            files->policy = NULL; /* still the caller's */
         http_files_free(files);
         errno = error;
         return NULL;
@@ -85,7 +88,6 @@ struct http_files *http_files_new(const struct http_files_options *options)
     files->kind = http_root_kind(files->root_fd);
     if (fstat(files->root_fd, &status) == 0)
         files->device = status.st_dev;
-    files->policy = options->policy;
     return files;
 }
 

@@ -26,7 +26,7 @@ struct http_files_options {
     char *const *precompressed;    /* names of codings in which a file may lie beside another, in order */
     size_t precompressed_count;
     const struct http_opener *opener; /* copied; NULL: http_opener_disk */
-    struct http_policy *policy;       /* taken on success; NULL: nothing is added to answers */
+    struct http_policy *policy;       /* taken on success; NULL: http_policy_new(NULL) */
 };
 
 /* Opens the root: a directory replaced later is not noticed. NULL and errno on failure. Immutable: any number

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "proxy/http/files_lookup.h"
-#include "proxy/http/mime.h"
+#include "proxy/http/policy.h"
 #include "proxy/http/respond_file.h"
 #include "proxy/http/response.h"
 
@@ -110,7 +110,8 @@ void files_answer_file(struct files_lookup *lookup, int fd, const struct stat *s
         .mtime_ns = (uint64_t)stat->st_mtim.tv_sec * 1000000000 + (uint64_t)stat->st_mtim.tv_nsec,
         .is_regular = true,
         .in_memory = files->kind == HTTP_ROOT_MEMORY && stat->st_dev == files->device,
-        .content_type = http_mime_type(lookup->path),
+        .content_type = http_policy_type(files->policy, lookup->path),
+        .cache = http_policy_cache_rule(files->policy, lookup->path),
         .coding = representation->coding,
         .varies = representation->varies,
     };

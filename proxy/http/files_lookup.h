@@ -28,7 +28,7 @@ struct http_files {
     bool dotfiles;
     char **index;
     size_t index_count, index_longest;
-    struct http_policy *policy; /* NULL: none */
+    struct http_policy *policy;
     struct try_files tries;
     enum http_autoindex autoindex;
     struct http_offer offers[HTTP_OFFERS_MAX]; /* codings, in order of preference */

@@ -11,6 +11,7 @@
 #include "proxy/http/date.h"
 #include "proxy/http/http_exchange.h"
 #include "proxy/http/open_files.h"
+#include "proxy/http/policy.h"
 #include "proxy/http/range.h"
 
 #define ETAG_SIZE 64 /* three 64-bit numbers in hexadecimal, a coding, hyphens, quotes and the terminator */
@@ -38,8 +39,10 @@ static void make_etag(const struct http_file *file, char etag[ETAG_SIZE])
 }
 
 /* What a cache must know of every answer that has the file, or stands for it. */
-static void add_variance(struct http_exchange *exchange, const struct http_file *file)
+static void add_caching(struct http_exchange *exchange, const struct http_file *file)
 {
+    if (file->cache)
+        http_head_add_bytes(&exchange->head, file->cache->line.at, file->cache->line.size);
     if (file->varies)
         http_head_add_text(&exchange->head, "Vary: Accept-Encoding\r\n");
 }
@@ -109,7 +112,7 @@ static void respond_bytes(struct http_exchange *exchange, const struct http_file
     http_exchange_begin(exchange, status);
     add_content(exchange, file->content_type, "", last - first);
     add_coding(exchange, file);
-    add_variance(exchange, file);
+    add_caching(exchange, file);
     if (status == 206) {
         http_head_add(&exchange->head, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n", first,
                       last - 1, file->size);
@@ -140,7 +143,7 @@ static void respond_ranges(struct http_exchange *exchange, const struct http_fil
     http_exchange_begin(exchange, 206);
     add_content(exchange, "multipart/byteranges; boundary=", exchange->multipart->boundary,
                 exchange->multipart->length);
-    add_variance(exchange, file);
+    add_caching(exchange, file);
     add_validators(exchange, validators);
     take_file(exchange, file, 0, file->size);
     http_exchange_end(exchange);
@@ -197,7 +200,7 @@ void http_respond_file(struct http_exchange *exchange, const struct http_file *f
     case HTTP_CONDITION_NOT_MODIFIED:
         drop_file(file);
         http_exchange_begin(exchange, 304);
-        add_variance(exchange, file);
+        add_caching(exchange, file);
         add_validators(exchange, &validators);
         http_exchange_end(exchange);
         return;

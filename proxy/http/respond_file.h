@@ -7,7 +7,8 @@
 
 #include "proxy/http/coding.h"
 
-struct http_exchange; /* http_conn.h */
+struct http_cache_rule; /* policy.h */
+struct http_exchange;   /* http_conn.h */
 struct open_file;
 
 struct http_file {
@@ -17,10 +18,11 @@ struct http_file {
     int64_t mtime;          /* seconds */
     uint64_t inode, mtime_ns;
     bool is_regular;
-    bool in_memory;           /* its file system has no disk: never waited for */
-    const char *content_type; /* static, charset included; of what is encoded, where it is */
-    enum http_coding coding;  /* that its bytes have */
-    bool varies;              /* by Accept-Encoding */
+    bool in_memory;                      /* its file system has no disk: never waited for */
+    const char *content_type;            /* static, charset included; of what is encoded, where it is */
+    const struct http_cache_rule *cache; /* NULL: nothing is told of it */
+    enum http_coding coding;             /* that its bytes have */
+    bool varies;                         /* by Accept-Encoding */
 };
 
 /* A file: conditionals, ranges, validators and HEAD are worked out here. */

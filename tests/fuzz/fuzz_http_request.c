@@ -3,9 +3,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "conf/conf.h"
 #include "proxy/http/conditional.h"
 #include "proxy/http/date.h"
-#include "proxy/http/mime.h"
+#include "proxy/http/policy.h"
 #include "proxy/http/request.h"
 #include "proxy/http/site.h"
 
@@ -44,6 +45,24 @@ static void check_host(struct http_slice host)
     }
 }
 
+/* What a `files` looks up by a path. The rules have every kind of pattern. */
+static void check_policy(const char *path)
+{
+    static const char text[] = "files = { f = { root = \"/\"; cache_control = ( { match = "
+                               "\"/a*[!b-d]?\\\\/*x\"; value = \"no-cache\"; }, "
+                               "{ match = [ \"*.css\", \"*\" ]; value = \"no-store\"; } ); }; }; "
+                               "listeners = { l = { address = \":0\"; files = \"f\"; }; };";
+    static struct conf *conf;
+    static struct http_policy *policy;
+    if (!policy) {
+        struct conf_problems problems = {0};
+        conf = conf_load_text(text, NULL, NULL, &problems);
+        CHECK(conf);
+        policy = http_policy_new(&conf->files[0].policy);
+    }
+    CHECK(policy && http_policy_type(policy, path) && http_policy_cache_rule(policy, path));
+}
+
 /* What may be opened beneath a root, and written into a Location. */
 static void check_target(const struct http_request *request)
 {
@@ -74,9 +93,9 @@ static void check_target(const struct http_request *request)
         CHECK(second.size == target.size && memcmp(again, path, target.size) == 0);
         free(location);
         free(again);
-        CHECK(http_mime_type(path));
         check_location(&target);
         check_host(target.authority);
+        check_policy(path);
     }
     free(path);
 }

@@ -54,6 +54,37 @@ def test_headers_stand_where_they_should(listener, both, certs, root):
         assert fields.get("strict-transport-security") == (HSTS if listener == "secure" else None), (status, fields)
 
 
+def test_caching_goes_by_the_file_that_is_sent(both, certs, root):
+    (root / "assets").mkdir()
+    for name in ("assets/a.css", "b.css", "index.html", "dir/index.html"):
+        (root / name).write_text("x" * 100)
+    daemon = both(root, cache_control=({"match": "/assets/*", "value": "max-age=60, immutable"},
+                                       {"match": ["*.css", "*.js"], "value": "max-age=5"},
+                                       {"match": "*.html", "value": "no-cache"}))
+    for path, expected in (("/assets/a.css", "max-age=60, immutable"), ("/b.css?v=2", "max-age=5"), ("/", "no-cache"),
+                           ("/dir/", "no-cache"), ("/a.txt", None)):
+        fields = head(daemon, certs, "web", path)[1]
+        assert fields.get("cache-control") == expected, path
+        for status, *args in ((200, "-I"), (206, "-r", "0-0"), (206, "-r", "0-0,4-"),
+                              (304, "-H", f"If-None-Match: {fields['etag']}")):
+            got, other = head(daemon, certs, "web", path, *args)
+            assert (got, other.get("cache-control")) == (status, expected), (path, args, other)
+    for status, path, *args in ((404, "/none.css"), (301, "/assets"), (416, "/b.css", "-r", "200-"),
+                                (412, "/b.css", "-H", "If-Match: \"x\"")):
+        got, fields = head(daemon, certs, "web", path, *args)
+        assert got == status and "cache-control" not in fields, fields
+
+
+def test_content_types(both, certs, root):
+    for name in ("a.FOO", "a.html", "a.wasm", "LICENSE"):
+        (root / name).write_text("x")
+    daemon = both(root, mime_types=({"extensions": ["foo", "bar"], "type": "text/x-foo"},),
+                  default_type="text/plain", charset="iso-8859-1")
+    for path, expected in (("/a.FOO", "text/x-foo; charset=iso-8859-1"), ("/a.html", "text/html; charset=iso-8859-1"),
+                           ("/a.wasm", "application/wasm"), ("/LICENSE", "text/plain; charset=iso-8859-1")):
+        assert head(daemon, certs, "web", path)[1]["content-type"] == expected
+
+
 def test_a_reload_changes_them_for_new_connections(both, certs, root):
     daemon = both(root, headers=HEADERS)
     fields = head(daemon, certs, "web", "/a.txt")[1]

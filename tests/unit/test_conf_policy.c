@@ -9,6 +9,11 @@
 #define HEADER(name, value) WITH("headers = ( { name = \"" name "\";\nvalue = \"" value "\"; } );")
 #define NAME "test.conf:2: files.f.headers[0].name: "
 #define VALUE "test.conf:3: files.f.headers[0].value: "
+#define CACHED(match, value) WITH("cache_control = ( { match = " match ";\nvalue = \"" value "\"; } );")
+#define MATCH "test.conf:2: files.f.cache_control[0].match: "
+#define TYPED(extensions, type) \
+    WITH("mime_types = ( { extensions = " extensions ";\ntype = \"" type "\"; } );")
+#define TYPE "test.conf:3: files.f.mime_types[0].type: "
 #define PRELOAD                                                                                    \
     "test.conf:3: files.f.hsts.preload: no list takes a site without `include_subdomains = true` " \
     "and a `max_age` of \"365d\" or more: set them, or delete this\n"
@@ -47,6 +52,49 @@ static const struct fixture_case bad[] = {
     {WITH("\nserver_header = \"a\\nb\";"),
      "test.conf:3: files.f.server_header: it holds a line break or another control character, which no field "
      "may: leave it out\n"},
+    {HEADER("cache-control", "no-store"), NAME "cache-control has a key of its own: use `cache_control`\n"},
+    {HEADER("Content-Type", "a/b"),
+     NAME "Content-Type is told by Sluice itself, by the file's name: use `mime_types`\n"},
+    {CACHED("[ \"*.css\", \"css\" ]", "a"),
+     MATCH "\"css\" matches nothing, for paths begin with a slash: begin it with / or *\n"},
+    {CACHED("\"/[a\"", "a"),
+     MATCH "\"/[a\" opens a set with [ that no ] closes: close it, or write \\\\[ for the character\n"},
+    {CACHED("\"/[]\"", "a"),
+     MATCH "\"/[]\" opens a set with [ that no ] closes: close it, or write \\\\[ for the character\n"},
+    {CACHED("\"/[!]\"", "a"),
+     MATCH "\"/[!]\" opens a set with [ that no ] closes: close it, or write \\\\[ for the character\n"},
+    {CACHED("\"/a\\\\\"", "a"), MATCH
+     "\"/a\\\" ends with a backslash, which takes the meaning of what follows: delete it, or double it\n"},
+    {CACHED("[ ]", "a"), MATCH "empty: at least one is needed, such as [ \"*.css\", \"/assets/*\" ]\n"},
+    {CACHED("\"\"", "a"),
+     MATCH "expected a string or a list of strings, such as [ \"*.css\", \"/assets/*\" ]; found "
+           "an empty string\n"},
+    {CACHED("\"*\"", "a\\nb"),
+     "test.conf:3: files.f.cache_control[0].value: it holds a line break or another control character, which "
+     "no field may: leave it out\n"},
+    {TYPED("[ \"foo\" ]", "foo"),
+     TYPE "\"foo\" is no content type: write it as text/plain or text/plain; charset=utf-8\n"},
+    {TYPED("[ \"foo\" ]", "a/b/c"),
+     TYPE "\"a/b/c\" is no content type: write it as text/plain or text/plain; charset=utf-8\n"},
+    {TYPED("[ \"foo\" ]", "a b/c"),
+     TYPE "\"a b/c\" is no content type: write it as text/plain or text/plain; charset=utf-8\n"},
+    {TYPED("[ \"foo\" ]", "a/b; c=\\n"),
+     TYPE "it holds a line break or another control character, which no field may: leave it out\n"},
+    {TYPED("[ \".foo\" ]", "a/b"),
+     "test.conf:2: files.f.mime_types[0].extensions[0]: \".foo\" contains .: leave it out\n"},
+    {TYPED("[ \"a\", \"b\", \"A\" ]", "a/b"),
+     "test.conf:2: files.f.mime_types[0].extensions: \"A\" has a type already (line 2): delete one of the "
+     "two\n"},
+    {WITH("mime_types = ( { extensions = \"a\"; type = \"a/b\"; },\n{ extensions = \"a\"; type = \"a/c\"; } "
+          ");"),
+     "test.conf:3: files.f.mime_types[1].extensions: \"a\" has a type already (line 2): delete one of the "
+     "two\n"},
+    {WITH("\ndefault_type = \"text\";"),
+     "test.conf:3: files.f.default_type: \"text\" is no content type: write it as text/plain or text/plain; "
+     "charset=utf-8\n"},
+    {WITH("\ncharset = \"utf 8\";"),
+     "test.conf:3: files.f.charset: \"utf 8\" is no name of a charset: write it "
+     "as \"utf-8\", or \"off\"\n"},
     {WITH("hsts = {\npreload = true; };"), PRELOAD},
     {WITH("hsts = { include_subdomains = true; max_age = \"364d\";\npreload = true; };"), PRELOAD},
     {WITH("hsts = { max_age = \"3651d\"; };"),
@@ -68,6 +116,9 @@ static void test_defaults(void **state)
     assert_string_equal(policy->server, "sluice");
     assert_int_equal(policy->header_count, 0);
     assert_false(policy->has_hsts);
+    assert_int_equal(policy->cache_rule_count + policy->mime_type_count, 0);
+    assert_string_equal(policy->default_type, "application/octet-stream");
+    assert_string_equal(policy->charset, "utf-8");
     conf_free(conf);
 }
 

@@ -27,9 +27,11 @@
     "outgoing = { servers = ( \"[::1]:1\" ); source = \"::1\"; tcp = { " TCP "fast_open = true; }; }; " \
     "transparent = { servers = ( \"[::1]:1\" ); transparent = true; }; "
 #define HTTP "http = { max_head = \"4KiB\"; max_uri = \"1KiB\"; max_fields = 9; };\n"
-#define HTTP_POLICY                                                                               \
-    "decorated = { root = \"/\"; headers = ( { name = \"n\"; value = \"v\"; always = true; } ); " \
-    "server_header = \"off\"; hsts = { "                                                          \
+#define HTTP_POLICY                                                                                          \
+    "decorated = { cache_control = ( { match = \"*\"; value = \"v\"; } ); mime_types = ( { extensions = "    \
+    "\"e\"; type = \"t/t\"; } ); default_type = \"t/t\"; charset = \"c\"; root = \"/\"; headers = ( { name " \
+    "= \"n\"; value = \"v\"; always = true; } ); "                                                           \
+    "server_header = \"off\"; hsts = { "                                                                     \
     "max_age = \"365d\"; include_subdomains = true; preload = true; }; }; "
 #define SITES                                                                                           \
     "sites = { s = { hosts = [ \"h\" ]; canonical = \"h\"; redirect_https = true; https_port = 1; "     \

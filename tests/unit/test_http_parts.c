@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "proxy/http/date.h"
-#include "proxy/http/mime.h"
 #include "proxy/http/response.h"
 #include "proxy/http/target.h"
 
@@ -301,41 +300,6 @@ static void test_date_now(void **state)
 
 /* --- content types and pages --- */
 
-static void test_mime(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *name, *type;
-    } table[] = {
-        {"index.html", "text/html; charset=utf-8"},
-        {"a/b/INDEX.HTM", "text/html; charset=utf-8"},
-        {"a.css", "text/css; charset=utf-8"},
-        {"a.js", "text/javascript; charset=utf-8"},
-        {"a.json", "application/json"},
-        {"a.txt", "text/plain; charset=utf-8"},
-        {"a.tar.gz", "application/gzip"},
-        {"a.jpg", "image/jpeg"},
-        {"a.JPEG", "image/jpeg"},
-        {"a.svg", "image/svg+xml; charset=utf-8"},
-        {"a.mp4", "video/mp4"},
-        {"a.7z", "application/x-7z-compressed"},
-        {"a.zst", "application/zstd"},
-        {"a.woff2", "font/woff2"},
-        {"a.wasm", "application/wasm"},
-        {"a.bin", "application/octet-stream"},
-        {"a.unknown", "application/octet-stream"},
-        {"a", "application/octet-stream"},
-        {"a.", "application/octet-stream"},
-        {"", "application/octet-stream"},
-        {".html", "application/octet-stream"},
-        {"b/.html", "application/octet-stream"},
-        {"dir.html/file", "application/octet-stream"},
-        {"a.htmlx", "application/octet-stream"},
-    };
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-        assert_string_equal(http_mime_type(table[i].name), table[i].type);
-}
-
 static void test_response(void **state)
 {
     (void)state;
@@ -367,7 +331,7 @@ int main(void)
         cmocka_unit_test(test_targets),       cmocka_unit_test(test_hidden_targets),
         cmocka_unit_test(test_target_encode), cmocka_unit_test(test_dates),
         cmocka_unit_test(test_date_format),   cmocka_unit_test(test_date_now),
-        cmocka_unit_test(test_mime),          cmocka_unit_test(test_response),
+        cmocka_unit_test(test_response),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

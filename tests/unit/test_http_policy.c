@@ -1,8 +1,7 @@
 /* proxy/http/policy: the text of heads, and which answers get it. */
 #include "proxy/http/policy.h"
 
-#include "conf/conf.h"
-#include "http_fixture.h"
+#include "http_policy_fixture.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -12,26 +11,18 @@ static struct http_policy *policy;
 /* keys: of a `files`. What it makes is in `policy`. */
 static void load(const char *keys)
 {
-    char text[4096];
-    struct conf_problems problems = {0};
-    snprintf(
-        text, sizeof(text),
-        "files = { f = { root = \"/\"; %s }; }; listeners = { l = { address = \":0\"; files = \"f\"; }; };",
-        keys);
-    conf = conf_load_text(text, "test.conf", "/", &problems);
-    conf_problems_print(&problems, stderr);
-    assert_non_null(conf);
+    conf = fixture_policy(keys);
     policy = http_policy_new(&conf->files[0].policy);
     assert_non_null(policy);
-    /* It is on its own. */
-    conf_free(conf);
 }
 
 static int drop(void **state)
 {
     (void)state;
     http_policy_free(policy);
+    conf_free(conf);
     policy = NULL;
+    conf = NULL;
     return 0;
 }
 
@@ -87,12 +78,46 @@ static void test_hsts(void **state)
     assert_fields(503, true, "Server: sluice\r\nStrict-Transport-Security: max-age=0\r\n");
 }
 
+static void assert_rule(const char *path, const char *line, bool no_transform)
+{
+    const struct http_cache_rule *rule = http_policy_cache_rule(policy, path);
+    assert_non_null(rule);
+    assert_slice(rule->line, line);
+    assert_int_equal(rule->no_transform, no_transform);
+}
+
+static void test_cache_rules(void **state)
+{
+    (void)state;
+    load("cache_control = ( { match = [ \"*.css\", \"*.js\" ]; value = \"max-age=60\"; }, { match = "
+         "\"/a/*\"; value = \"private, No-Transform\"; }, { match = \"*.html\"; value = \"no-transforms\"; } "
+         ");");
+    assert_rule("a/b.css", "Cache-Control: max-age=60\r\n", false);
+    assert_rule("b.js", "Cache-Control: max-age=60\r\n", false);
+    assert_rule("a/b.html", "Cache-Control: private, No-Transform\r\n", true);
+    assert_rule("b.html", "Cache-Control: no-transforms\r\n", false);
+    assert_null(http_policy_cache_rule(policy, "b"));
+    drop(NULL);
+    load("");
+    assert_null(http_policy_cache_rule(policy, "a.css"));
+}
+
+static void test_types(void **state)
+{
+    (void)state;
+    load(
+        "mime_types = ( { extensions = \"foo\"; type = \"text/x-foo\"; } ); default_type = \"image/x-any\";");
+    assert_string_equal(http_policy_type(policy, "a/b.foo"), "text/x-foo; charset=utf-8");
+    assert_string_equal(http_policy_type(policy, "a/b.html"), "text/html; charset=utf-8");
+    assert_string_equal(http_policy_type(policy, "a/b.c/d"), "image/x-any");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_no_policy, drop),
-        cmocka_unit_test_teardown(test_fields, drop),
-        cmocka_unit_test_teardown(test_hsts, drop),
+        cmocka_unit_test_teardown(test_no_policy, drop), cmocka_unit_test_teardown(test_fields, drop),
+        cmocka_unit_test_teardown(test_hsts, drop),      cmocka_unit_test_teardown(test_cache_rules, drop),
+        cmocka_unit_test_teardown(test_types, drop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
