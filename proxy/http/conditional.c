@@ -25,9 +25,15 @@ static bool take_tag(struct http_slice *text, bool *weak, struct http_slice *opa
     return true;
 }
 
+static bool is_weak(const char *etag)
+{
+    return etag[0] == 'W';
+}
+
 /* Whether a list of tags, or "*", names etag. A comma inside a tag is part of it. */
 static bool list_matches(struct http_slice list, const char *etag, bool weak_counts)
 {
+    const char *const wanted = is_weak(etag) ? etag + 2 : etag;
     if (http_slice_is(list, "*"))
         return true;
     while (list.size > 0) {
@@ -40,7 +46,7 @@ static bool list_matches(struct http_slice list, const char *etag, bool weak_cou
         struct http_slice opaque;
         if (!take_tag(&list, &weak, &opaque))
             return false;
-        if ((weak_counts || !weak) && http_slice_is(opaque, etag))
+        if ((weak_counts || !(weak || is_weak(etag))) && http_slice_is(opaque, wanted))
             return true;
     }
     return false;
@@ -65,6 +71,11 @@ static bool field_date(const struct http_request *request, const char *name, int
 {
     struct http_slice value;
     return http_request_field(request, name, &value) && http_date_parse(value, now, date);
+}
+
+bool http_condition_is_settled(int64_t mtime, int64_t now)
+{
+    return mtime < now - 1 || mtime > now + 1;
 }
 
 enum http_condition http_condition_check(const struct http_request *request,
@@ -100,6 +111,7 @@ bool http_condition_range(const struct http_request *request, const struct http_
     if (!http_request_field(request, "If-Range", &value))
         return false;
     if (http_date_parse(value, validators->now, &date))
-        return date == validators->mtime && date < validators->now;
-    return http_slice_is(value, validators->etag);
+        return date == validators->mtime && date < validators->now &&
+               http_condition_is_settled(date, validators->now);
+    return !is_weak(validators->etag) && http_slice_is(value, validators->etag);
 }

@@ -14,14 +14,19 @@
 #include "proxy/http/policy.h"
 #include "proxy/http/range.h"
 
-#define ETAG_SIZE 64 /* three 64-bit numbers in hexadecimal, a coding, hyphens, quotes and the terminator */
+/* W/, three 64-bit numbers in hexadecimal, a coding, hyphens, quotes, ~ and the terminator */
+#define ETAG_SIZE 68
 
-/* Strong: any change of the file that the file system's clock can tell changes it, as does its replacement. A
- * coding stands in it since the same file may be linked under both names. */
-static void make_etag(const struct http_file *file, char etag[ETAG_SIZE])
+/* Any change of the file that its file system's clock can tell changes it, as does its replacement. One that
+ * it can't tell yet makes the tag weak, and marks it: a few seconds later the same file has another. A coding
+ * stands in it since the same file may be linked under both names. */
+static void make_etag(const struct http_file *file, int64_t now, char etag[ETAG_SIZE])
 {
     const uint64_t parts[] = {file->mtime_ns, file->size, file->inode};
+    const bool weak = !http_condition_is_settled(file->mtime, now);
     char *at = etag;
+    if (weak)
+        at = stpcpy(at, "W/");
     for (size_t i = 0; i < 3; i++) {
         *at++ = i == 0 ? '"' : '-';
         int shift = 60;
@@ -34,6 +39,8 @@ static void make_etag(const struct http_file *file, char etag[ETAG_SIZE])
         *at++ = '-';
         at = stpcpy(at, http_coding_name(file->coding));
     }
+    if (weak)
+        *at++ = '~';
     *at++ = '"';
     *at = '\0';
 }
@@ -186,9 +193,9 @@ static void respond_whole_or_part(struct http_exchange *exchange, const struct h
 void http_respond_file(struct http_exchange *exchange, const struct http_file *file)
 {
     char etag[ETAG_SIZE];
-    make_etag(file, etag);
-    const struct http_validators validators = {
-        .etag = etag, .mtime = file->mtime, .now = http_date_now(NULL)};
+    const int64_t now = http_date_now(NULL);
+    make_etag(file, now, etag);
+    const struct http_validators validators = {.etag = etag, .mtime = file->mtime, .now = now};
     switch (http_condition_check(&exchange->request, &validators)) {
     case HTTP_CONDITION_PROCEED:
         respond_whole_or_part(exchange, file, &validators);

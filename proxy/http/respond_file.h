@@ -25,5 +25,6 @@ struct http_file {
     bool varies;                         /* by Accept-Encoding */
 };
 
-/* A file: conditionals, ranges, validators and HEAD are worked out here. */
+/* A file: conditionals (RFC 9110 13.2.2, in its order), ranges, validators and HEAD are worked out here. Its
+ * ETag is strong; weak, and another, while the file may still change unnoticed (conditional.h). */
 void http_respond_file(struct http_exchange *exchange, const struct http_file *file);

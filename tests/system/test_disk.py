@@ -9,7 +9,7 @@ import pytest
 
 from support import records, streams, tls
 from support.env import seconds, wait_for
-from support.http import Reader, request
+from support.http import Reader, ask, multipart_body, request
 from support.payload import Payload, digest_of
 from support.slow_fs import slow_directory
 
@@ -77,6 +77,17 @@ def test_a_slow_disk_holds_up_nobody_else(relay, with_tls, two_roots, certs):
     expected = records.file_kind(relay, with_tls)
     assert {kind for record in slow for kind in records.kinds(record, "to_client")} == {expected}
     assert min(record["duration_ms"] for record in slow) >= DELAY_MS
+
+
+@pytest.mark.parametrize("relay", ["auto", "mmap", "copy"])
+def test_ranges_of_a_slow_file(relay, two_roots):
+    """Each range is waited for by itself, and its text with it."""
+    daemon, data, ranges = two_roots(relay), Payload(SIZE, seed=1).bytes(), [(140_000, 149_999), (0, 99)]
+    with daemon.connect("slow", timeout=60) as sock:
+        answer = ask(sock, request("/1", Range="bytes=140000-,0-99"))
+    assert answer.body == multipart_body(answer, data, ranges)
+    assert daemon.metrics()[("sluice_disk_jobs_total", frozenset())] >= 2
+    records.check_parts(daemon.wait_record("slow"), relay, len(answer.body), ranges)
 
 
 def test_clients_that_leave_while_the_disk_is_waited_for(two_roots, certs):

@@ -18,6 +18,7 @@ def site(tmp_path):
     (root / "index.html").write_text("<p>top</p>")
     (root / "dir" / "index.html").write_text("<p>dir</p>")
     (root / "a.txt").write_text("text\n")
+    os.utime(root / "a.txt", (1_700_000_000,) * 2)  # settled: its tag is strong
     (root / "with space.txt").write_text("space\n")
     (root / "café.txt").write_text("unicode\n")
     for name in ("style.css", "script.js", "data.json", "pic.png", "page.html", "movie.mp4", "unknown.xyz1"):

@@ -65,6 +65,11 @@ static void test_conditions(void **state)
         {"If-Match: *\r\n", HTTP_CONDITION_PROCEED},
         {"If-Match: \"x\", \"a-1\"\r\n", HTTP_CONDITION_PROCEED},
         {"If-Match: W/\"a-1\"\r\n", HTTP_CONDITION_FAILED}, /* strong comparison */
+        {"If-Match: W/\"a-1\", \"a-1\"\r\n", HTTP_CONDITION_PROCEED},
+        {"If-Match: \"x\"\r\nIf-Match: \"a-1\"\r\n", HTTP_CONDITION_PROCEED},
+        {"If-Match: \"x\", *\r\n", HTTP_CONDITION_FAILED}, /* "*" stands alone */
+        {"If-Match: \"a-1\r\n", HTTP_CONDITION_FAILED},
+        {"If-Match:\r\n", HTTP_CONDITION_FAILED},
         {"If-Match: \"x\"\r\n", HTTP_CONDITION_FAILED},
         {"If-Match: x\r\n", HTTP_CONDITION_FAILED},
         {"If-Match: \"x\"\r\nIf-None-Match: \"a-1\"\r\n", HTTP_CONDITION_FAILED},
@@ -73,6 +78,13 @@ static void test_conditions(void **state)
         {"If-Unmodified-Since: " AFTER "\r\n", HTTP_CONDITION_PROCEED},
         {"If-Unmodified-Since: " BEFORE "\r\n", HTTP_CONDITION_FAILED},
         {"If-Unmodified-Since: never\r\n", HTTP_CONDITION_PROCEED},
+        {"If-Unmodified-Since: " BEFORE "\r\nIf-Unmodified-Since: " BEFORE "\r\n", HTTP_CONDITION_PROCEED},
+        {"If-Unmodified-Since: " BEFORE "\r\nIf-Modified-Since: " AT "\r\n", HTTP_CONDITION_FAILED},
+        {"If-Unmodified-Since: " AT "\r\nIf-Modified-Since: " AT "\r\n", HTTP_CONDITION_NOT_MODIFIED},
+        {"If-Match: *\r\nIf-None-Match: *\r\n", HTTP_CONDITION_NOT_MODIFIED},
+        {"If-Match: \"a-1\"\r\nIf-Modified-Since: " AT "\r\n", HTTP_CONDITION_NOT_MODIFIED},
+        {"If-Match: \"x\"\r\nIf-Unmodified-Since: " AT "\r\n", HTTP_CONDITION_FAILED},
+        {"If-None-Match: x\r\nIf-Modified-Since: " AT "\r\n", HTTP_CONDITION_PROCEED},
         {"If-Match: \"a-1\"\r\nIf-Unmodified-Since: " BEFORE "\r\n", HTTP_CONDITION_PROCEED},
         {"If-Unmodified-Since: " BEFORE "\r\nIf-None-Match: \"a-1\"\r\n", HTTP_CONDITION_FAILED},
     };
@@ -83,6 +95,50 @@ static void test_conditions(void **state)
         if (condition != (int)table[i].want)
             fail_msg("%s: %d", table[i].lines, condition);
     }
+}
+
+/* Against a weak tag: If-None-Match names it, nothing else does. */
+static void test_weak(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *lines;
+        enum http_condition want;
+        bool ranged;
+    } table[] = {
+        {"If-None-Match: W/\"a-1\"\r\n", HTTP_CONDITION_NOT_MODIFIED, true},
+        {"If-None-Match: \"a-1\"\r\n", HTTP_CONDITION_NOT_MODIFIED, true},
+        {"If-None-Match: *\r\n", HTTP_CONDITION_NOT_MODIFIED, true},
+        {"If-None-Match: \"W/a-1\"\r\n", HTTP_CONDITION_PROCEED, true},
+        {"If-Match: W/\"a-1\"\r\n", HTTP_CONDITION_FAILED, true},
+        {"If-Match: \"a-1\"\r\n", HTTP_CONDITION_FAILED, true},
+        {"If-Match: *\r\n", HTTP_CONDITION_PROCEED, true},
+        {"If-Range: W/\"a-1\"\r\n", HTTP_CONDITION_PROCEED, false},
+        {"If-Range: \"a-1\"\r\n", HTTP_CONDITION_PROCEED, false},
+    };
+    struct http_validators weak = file;
+    weak.etag = "W/\"a-1\"";
+    static struct http_request request;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        parse(&request, table[i].lines);
+        int condition = (int)http_condition_check(&request, &weak);
+        if (condition != (int)table[i].want || http_condition_range(&request, &weak) != table[i].ranged)
+            fail_msg("%s: %d", table[i].lines, condition);
+    }
+}
+
+static void test_settled(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t mtime, now;
+        bool settled;
+    } table[] = {
+        {10, 10, false}, {10, 11, false}, {10, 12, true},        {11, 10, false},
+        {12, 10, true},  {-5, 10, true},  {INT64_MIN, 10, true}, {INT64_MAX, 10, true},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        assert_int_equal(http_condition_is_settled(table[i].mtime, table[i].now), table[i].settled);
 }
 
 static void test_if_range(void **state)
@@ -113,15 +169,19 @@ static void test_if_range(void **state)
     }
     /* A file written this very second may be written again before it is over: its date proves nothing yet. */
     struct http_validators fresh = file;
-    fresh.now = fresh.mtime;
     parse(&request, "If-Range: " AT "\r\n");
-    assert_false(http_condition_range(&request, &fresh));
+    for (int64_t age = -2; age <= 3; age++) {
+        fresh.now = fresh.mtime + age;
+        assert_int_equal(http_condition_range(&request, &fresh), age >= 2);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_weak),
+        cmocka_unit_test(test_settled),
         cmocka_unit_test(test_if_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,6 +211,33 @@ static void test_several_ranges_refused(void **state)
     fixture_stop(&f);
 }
 
+/* What was written a moment ago may be written again and look the same. */
+static void test_fresh_file(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct later later;
+    begin(&f, &later, false);
+    fixture_start(&f, false);
+    char tags[2][64];
+    for (int i = 0; i < 2; i++) {
+        struct http_file file = file_of(make_file(10), 10);
+        file.mtime = i == 0 ? time(NULL) + 1 : time(NULL) - 60;
+        file.mtime_ns = 1; /* the tags differ by their kind alone */
+        size_t offset = f.received_size;
+        answer_with_file(&f, &later, &file, GET("/x"));
+        assert_true(fixture_wait(&f, fixture_has_reports, (size_t)i + 1));
+        assert_true(fixture_wait(&f, fixture_has_received, offset + 1));
+        struct response r = fixture_response(&f, &offset, true);
+        const char *etag = memmem(r.head, r.head_size, "\r\nETag: ", 8);
+        assert_non_null(etag);
+        assert_int_equal(sscanf(etag, "\r\nETag: %63[^\r]", tags[i]), 1);
+    }
+    assert_string_equal(tags[0], "W/\"1-a-7~\"");
+    assert_string_equal(tags[1], "\"1-a-7\"");
+    fixture_stop(&f);
+}
+
 /* Zero copy required of a file that can't have it: reset before the first byte, with the reason. */
 static void test_policy_refuses(void **state)
 {
@@ -240,8 +267,11 @@ static void test_policy_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_file_answers),   cmocka_unit_test(test_modes),
-        cmocka_unit_test(test_several_ranges), cmocka_unit_test(test_several_ranges_refused),
+        cmocka_unit_test(test_file_answers),
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_fresh_file),
+        cmocka_unit_test(test_several_ranges),
+        cmocka_unit_test(test_several_ranges_refused),
         cmocka_unit_test(test_policy_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

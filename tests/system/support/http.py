@@ -1,5 +1,6 @@
 """HTTP as a client sees it: raw requests with a strict reading of the answer, and real curl."""
 import hashlib
+import re
 import subprocess
 from dataclasses import dataclass
 
@@ -62,6 +63,15 @@ def ask(sock, raw, head=False):
     """One request as bytes, and its answer."""
     sock.sendall(raw)
     return Reader(sock).answer(head)
+
+
+def multipart_body(answer, data, ranges):
+    """What the body of an answer with these ranges of `data` must be, given its boundary."""
+    boundary = re.fullmatch(r"multipart/byteranges; boundary=([0-9a-f]{32})", answer.headers["content-type"])[1]
+    parts = [f"--{boundary}\r\nContent-Type: application/octet-stream\r\n"
+             f"Content-Range: bytes {first}-{last}/{len(data)}\r\n\r\n".encode() + data[first:last + 1]
+             for first, last in ranges]
+    return b"\r\n".join(parts) + f"\r\n--{boundary}--\r\n".encode()
 
 
 @dataclass

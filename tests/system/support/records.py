@@ -183,3 +183,14 @@ def check_file(record, relay, size, tls=False):
     is_kernel_kind = kind[0] == "sendfile" and kind[2] != "user"
     assert got["kernel_bytes" if is_kernel_kind else "user_bytes"] == size, record
     assert record["outcome"] == "complete" and record["status"] in (200, 206), record
+
+
+def check_parts(record, relay, size, ranges, tls=False):
+    """`size` bytes in all went out: those of the ranges (first, last) as a file's, the others made by Sluice."""
+    kind, moved = file_kind(relay, tls), sum(last - first + 1 for first, last in ranges)
+    generated = ("copy", "none", tx_crypto() if tls else "none", "generated")
+    got = record["directions"]["to_client"]
+    assert got["bytes"] == size and kinds(record, "to_client") == {kind, generated}, record
+    assert sum(s["bytes"] for s in got["segments"] if s["reason"] != "generated") == moved, record
+    assert got["kernel_bytes"] == (moved if kind[0] == "sendfile" else 0), record
+    assert record["outcome"] == "complete" and record["status"] == 206, record
