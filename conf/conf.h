@@ -76,9 +76,13 @@ struct conf_timeouts { /* milliseconds, all finite and > 0 */
 
 /* How much an HTTP client may ask for. Line 0 where a key isn't given. */
 struct conf_http {
-    uint64_t max_head, max_uri; /* bytes */
-    unsigned max_fields;
-    struct conf_place max_head_place, max_uri_place, max_fields_place;
+    uint64_t max_head, max_uri, max_body; /* bytes */
+    unsigned max_fields, keepalive_requests;
+    uint32_t keepalive_time, min_rate_window; /* milliseconds */
+    uint64_t min_receive_rate, min_send_rate; /* bytes a second; 0: none */
+    struct conf_place max_head_place, max_uri_place, max_body_place, max_fields_place,
+        keepalive_requests_place, keepalive_time_place, min_receive_rate_place, min_send_rate_place,
+        min_rate_window_place;
 };
 
 /* Of a socket; what isn't given stays as the system has it. Line 0 where a key isn't given. */

@@ -1,8 +1,6 @@
 /* The keys of listeners.NAME.limits. */
 #include "conf/schema_sections.h"
 
-#define GIB (UINT64_C(1) << 30)
-
 #define AT(field) \
     .offset = offsetof(struct conf_limits, field), .place_offset = offsetof(struct conf_limits, field##_place)
 

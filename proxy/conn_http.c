@@ -15,12 +15,27 @@ static void on_http_response(void *arg, const struct report *report)
     log_post(worker_log(conn->worker), report);
 }
 
+/* Its answers were told when the kernel had taken them. */
+static void log_slow_client(struct conn *conn)
+{
+    struct report report = *conn->http_template;
+
+    if (conn->listener->is_admin)
+        return;
+    memset(report.directions, 0, sizeof(report.directions)); /* a handshake's bytes were told */
+    report.duration_ms = loop_now_ms() - conn->began_ms;
+    conn_fill_outcome(&report, &(struct conn_outcome){OUTCOME_LIMITED, CLOSED_BY_SLUICE,
+                                                      http_limit_name(HTTP_LIMIT_MIN_SEND_RATE)});
+    log_post(worker_log(conn->worker), &report);
+}
+
 static void on_http_end(void *arg, enum http_end end)
 {
     struct conn *conn = arg;
 
-    (void)end; /* each response has told its own outcome */
     assert(conn->state == CONN_HTTP);
+    if (end == HTTP_END_LIMITED) /* else each response has told its own outcome */
+        log_slow_client(conn);
     http_conn_free(conn->http);
     conn->http = NULL;
     endpoint_close(&conn->client);

@@ -18,6 +18,11 @@ struct http_limits limits_http(const struct conf_http *conf)
         .max_head = (size_t)conf->max_head,
         .max_uri = (size_t)conf->max_uri,
         .max_fields = conf->max_fields,
+        .max_body = conf->max_body,
+        .keepalive_requests = conf->keepalive_requests,
+        .keepalive_ms = conf->keepalive_time,
+        .min_receive = {.rate = conf->min_receive_rate, .window_ms = conf->min_rate_window},
+        .min_send = {.rate = conf->min_send_rate, .window_ms = conf->min_rate_window},
     };
 }
 

@@ -35,7 +35,11 @@ struct relay_linger {
     uint64_t poll_ms, look_at; /* SIOCOUTQ */
     uint64_t empty_since;      /* 0: the queue wasn't empty when last seen */
     int queued;                /* as SIOCOUTQ said last */
+    size_t dropped;            /* bytes of input */
     uint64_t timeout_ms, stall_ms, deadline;
+    struct min_rate min_rate;
+    struct min_rate_watch watch;
+    bool slow;
     void (*on_end)(void *arg, bool delivered);
     void *arg;
 };
@@ -99,6 +103,7 @@ static enum io_status drop_input(struct relay_linger *linger)
         if (status != IO_OK)
             return status;
         dropped += n;
+        linger->dropped += n;
     }
     return IO_OK;
 }
@@ -146,9 +151,35 @@ static void deliver(struct relay_linger *linger)
         (void)shutdown(linger->ep.fd, SHUT_WR); /* nothing is left that it could cut off */
 }
 
+static void begin_window(struct relay_linger *linger)
+{
+    uint64_t taken, waiting;
+    if (linger->min_rate.rate != 0 && min_rate_look(linger->ep.fd, &taken, &waiting))
+        min_rate_begin(&linger->watch, loop_now_ms(), taken, waiting);
+    else
+        linger->watch.since_ms = 0;
+}
+
+static bool is_slow(struct relay_linger *linger)
+{
+    uint64_t now = loop_now_ms(), taken, waiting;
+    if (linger->state == LINGER_WAITING_FIN || now < min_rate_due(&linger->watch, &linger->min_rate))
+        return false;
+    if (min_rate_look(linger->ep.fd, &taken, &waiting) &&
+        !min_rate_kept(&linger->watch, &linger->min_rate, now, taken))
+        return true;
+    begin_window(linger);
+    return false;
+}
+
 static void advance(struct relay_linger *linger)
 {
     struct endpoint *ep = &linger->ep;
+    linger->slow = is_slow(linger);
+    if (linger->slow) {
+        finish(linger, false);
+        return;
+    }
     /* Looked at here too: armed anew at every edge, the timer of a peer that never falls silent never fires.
      */
     if (loop_now_ms() >= linger->deadline && linger->state == LINGER_DELIVERING)
@@ -174,6 +205,10 @@ static void advance(struct relay_linger *linger)
         }
     }
     enum io_status input = linger->saw_fin ? IO_EOF : drop_input(linger);
+    if (linger->dropped > LINGER_DROP_MAX) {
+        finish(linger, linger->delivered);
+        return;
+    }
     /* Behind a FIN nothing is read any more that could tell of a reset. */
     if (input == IO_BROKEN || (linger->saw_fin && endpoint_check(ep) != 0)) {
         finish(linger, linger->delivered || only_notice_refused(linger));
@@ -256,6 +291,17 @@ void linger_allow_stall(struct relay_linger *linger, uint64_t stall_ms)
 {
     linger->stall_ms = stall_ms;
     linger->deadline = loop_now_ms() + stall_ms;
+}
+
+void linger_require_rate(struct relay_linger *linger, const struct min_rate *rate)
+{
+    linger->min_rate = *rate;
+    begin_window(linger);
+}
+
+bool linger_was_slow(const struct relay_linger *linger)
+{
+    return linger->slow;
 }
 
 void linger_cancel(struct relay_linger *linger)

@@ -61,6 +61,9 @@ static json_t *listener_to_json(const struct generation_listener *listener)
     for (int limit = GATE_PASSED + 1; limit < GATE_LIMIT_COUNT; limit++)
         json_object_set_new(limited, gate_limit_name((enum gate_limit)limit),
                             admin_count(sums.limited[limit]));
+    for (int limit = HTTP_LIMIT_NONE + 1; limit < HTTP_LIMIT_COUNT; limit++)
+        json_object_set_new(limited, http_limit_name((enum http_limit)limit),
+                            admin_count(sums.requests_limited[limit]));
     return json_pack(
         "{s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o}", "address", listener->address, "tls",
         listener->certs != NULL, "target", listener->target != NULL ? listener->target->name : "routes",

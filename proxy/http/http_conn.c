@@ -1,6 +1,7 @@
-/* The state machine of one HTTP connection: read a request, have it answered, send, begin again or close; its
- * deadlines and its ends. Everything goes through run(), from the event loop only.
- * Refuses to read (http_reader.c), to make answers (http_exchange.c) and to move bytes (relay/flow.h). */
+/* The state machine of one HTTP connection: read a request, have it answered, send, begin again or close; and
+ * its ends. Everything goes through run(), from the event loop only.
+ * Refuses to read (http_reader.c), to be impatient (http_conn_time.c), to make answers (http_exchange.c) and
+ * to move bytes (relay/flow.h). */
 #include "proxy/http/http_conn.h"
 
 #include <assert.h>
@@ -16,55 +17,6 @@
 #define STEPS_PER_TURN 48
 
 static void run(struct http_conn *conn);
-
-/* --- Deadlines --- */
-
-/* When the state has lasted too long. */
-static uint64_t deadline(const struct http_conn *conn)
-{
-    return conn->since_ms + (conn->state == CONN_READING ? conn->options.header_ms : conn->options.idle_ms);
-}
-
-void http_conn_enter(struct http_conn *conn, enum http_conn_state state)
-{
-    conn->state = state;
-    conn->since_ms = loop_now_ms();
-    conn->seen_moved = 0;
-    conn->seen_unsent = 0;
-}
-
-/* Sees to it that the timer fires in time; one that fires too early is cheaper than moving it for every
- * request. */
-static void arm(struct http_conn *conn)
-{
-    uint64_t now = loop_now_ms(), due = deadline(conn);
-    if (conn->state == CONN_SENDING) {
-        /* Progress is sampled, twice in the time after which its absence counts. */
-        uint64_t sample = now + conn->options.idle_ms / 2;
-        due = sample < due ? sample : due;
-    }
-    if (conn->armed_ms != 0 && conn->armed_ms <= due)
-        return;
-    /* The coarse clock may lag behind the timer: a due moment that has passed is looked at in 1 ms. */
-    uint64_t wait = due > now ? due - now : 1;
-    const struct timeval tv = {.tv_sec = (time_t)(wait / 1000), .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
-    conn->armed_ms = now + wait;
-    evtimer_add(&conn->timer, &tv);
-}
-
-/* Whether the client took anything since the last look: bytes given to the kernel, or bytes the kernel got
- * rid of. A send buffer of megabytes keeps a slow reader busy for long without our doing anything. */
-static bool progressed(struct http_conn *conn)
-{
-    if (conn->state == CONN_SENDING && flow_is_paused(conn->exchange->flow))
-        return true; /* it could take more than it is given */
-    uint64_t moved = conn->state == CONN_SENDING ? flow_moved(conn->exchange->flow) : 0;
-    int unsent = endpoint_unsent(conn->client);
-    bool progress = moved != conn->seen_moved || unsent != conn->seen_unsent;
-    conn->seen_moved = moved;
-    conn->seen_unsent = unsent;
-    return progress;
-}
 
 void http_conn_note_limited(struct http_conn *conn, enum http_limit limit)
 {
@@ -109,8 +61,11 @@ static void on_lingered(void *arg, bool delivered)
 {
     struct http_conn *conn = arg;
     assert(conn->state == CONN_CLOSING);
+    const bool slow = linger_was_slow(conn->linger);
     conn->linger = NULL;
-    end(conn, delivered ? conn->end : HTTP_END_RESET);
+    if (slow)
+        http_conn_note_limited(conn, HTTP_LIMIT_MIN_SEND_RATE);
+    end(conn, delivered ? conn->end : slow ? HTTP_END_LIMITED : HTTP_END_RESET);
 }
 
 void http_conn_close(struct http_conn *conn, enum http_end how)
@@ -126,6 +81,7 @@ void http_conn_close(struct http_conn *conn, enum http_end how)
         return;
     }
     linger_allow_stall(conn->linger, conn->options.idle_ms);
+    linger_require_rate(conn->linger, &conn->options.limits.min_send);
 }
 
 void http_conn_reset(struct http_conn *conn, enum http_end how)
@@ -158,7 +114,7 @@ static bool report_end(struct http_conn *conn, enum report_outcome outcome, enum
 bool http_conn_report(const struct http_conn *conn, struct report *report)
 {
     const struct http_exchange *exchange = conn->exchange;
-    if (!exchange || (conn->state != CONN_HANDLING && conn->state != CONN_SENDING))
+    if (!exchange || conn->state < CONN_SKIPPING || conn->state > CONN_SENDING)
         return false;
     *report = exchange->report;
     http_exchange_update(exchange, report);
@@ -174,7 +130,7 @@ static bool client_broke(struct http_conn *conn)
     return conn->client->suspect && endpoint_check(conn->client) != 0;
 }
 
-static void lose_client(struct http_conn *conn)
+void http_conn_lose_client(struct http_conn *conn)
 {
     if (report_end(conn, OUTCOME_RESET, CLOSED_BY_CLIENT, NULL))
         http_conn_reset(conn, HTTP_END_RESET);
@@ -185,7 +141,7 @@ static bool begin_sending(struct http_conn *conn)
     struct http_exchange *exchange = conn->exchange;
     if (!exchange->answered) {
         if (client_broke(conn))
-            lose_client(conn);
+            http_conn_lose_client(conn);
         return false;
     }
     if (!exchange->failed) {
@@ -286,7 +242,7 @@ static bool send_response(struct http_conn *conn)
         break;
     }
     if (client_broke(conn))
-        lose_client(conn);
+        http_conn_lose_client(conn);
     return false;
 }
 
@@ -301,6 +257,9 @@ static void run(struct http_conn *conn)
         case CONN_IDLE:
         case CONN_READING:
             more = http_conn_read(conn);
+            break;
+        case CONN_SKIPPING:
+            more = http_conn_skip(conn);
             break;
         case CONN_HANDLING:
             more = begin_sending(conn);
@@ -319,7 +278,7 @@ static void run(struct http_conn *conn)
     if (conn->state < CONN_CLOSING) {
         if (more)
             loop_queue(conn->loop, &conn->task);
-        arm(conn);
+        http_conn_arm(conn);
     }
 }
 
@@ -340,6 +299,7 @@ static void on_due(struct http_conn *conn)
         http_conn_close(conn, HTTP_END_TIMEOUT);
         break;
     case CONN_READING:
+    case CONN_SKIPPING:
         http_conn_refuse(conn, 408, "the request was not completed in time", OUTCOME_TIMEOUT);
         break;
     default:
@@ -349,19 +309,34 @@ static void on_due(struct http_conn *conn)
     }
 }
 
+static void on_slow_sending(struct http_conn *conn)
+{
+    http_conn_note_limited(conn, HTTP_LIMIT_MIN_SEND_RATE);
+    if (conn->state == CONN_IDLE)
+        http_conn_reset(conn, HTTP_END_LIMITED);
+    else if (report_end(conn, OUTCOME_LIMITED, CLOSED_BY_SLUICE, http_limit_name(HTTP_LIMIT_MIN_SEND_RATE)))
+        http_conn_reset(conn, HTTP_END_RESET);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     struct http_conn *conn = arg;
     conn->armed_ms = 0;
-    bool due = loop_now_ms() >= deadline(conn);
-    if ((conn->state == CONN_SENDING || (conn->state == CONN_IDLE && due)) && progressed(conn)) {
-        conn->since_ms = loop_now_ms();
-        due = false;
-    }
-    if (due)
+    switch (http_conn_look(conn)) {
+    case HTTP_CONN_FINE:
+        break;
+    case HTTP_CONN_DUE:
         on_due(conn);
+        break;
+    case HTTP_CONN_RECEIVING_SLOW:
+        http_conn_refuse_limited(conn, 408, HTTP_LIMIT_MIN_RECEIVE_RATE);
+        break;
+    case HTTP_CONN_SENDING_SLOW:
+        on_slow_sending(conn);
+        break;
+    }
     run(conn);
 }
 
@@ -389,6 +364,7 @@ struct http_conn *http_conn_start(const struct http_conn_options *options)
     conn->loop = options->loop;
     conn->client = options->client;
     conn->task.run = on_task;
+    conn->began_ms = loop_now_ms();
     evtimer_assign(&conn->timer, conn->loop->base, on_timer, conn);
     http_conn_enter(conn, CONN_IDLE);
     endpoint_on_ready(conn->client, on_ready, conn);

@@ -55,7 +55,12 @@ struct http_ids {
     bool accepted; /* from the client, by the same field */
 };
 
-enum http_end { HTTP_END_CLOSED, HTTP_END_RESET, HTTP_END_TIMEOUT };
+enum http_end {
+    HTTP_END_CLOSED,
+    HTTP_END_RESET,
+    HTTP_END_TIMEOUT,
+    HTTP_END_LIMITED, /* reset: the client was too slow at taking answers that were told as sent */
+};
 
 struct http_conn_options {
     struct loop *loop;

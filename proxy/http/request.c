@@ -6,18 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* tchar of RFC 9110 5.6.2. */
-static bool is_token_char(char c)
-{
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-        return true;
-    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
-}
-
 static bool is_token(struct http_slice slice)
 {
     for (size_t i = 0; i < slice.size; i++)
-        if (!is_token_char(slice.at[i]))
+        if (!http_is_token_char(slice.at[i]))
             return false;
     return slice.size > 0;
 }
@@ -246,7 +238,7 @@ static bool judge_open_line(struct http_request *request, const char *at, size_t
 {
     if (request->in_fields || size == 0)
         return true;
-    if (!is_token_char(at[0]) && (at[0] != '\r' || request->begun))
+    if (!http_is_token_char(at[0]) && (at[0] != '\r' || request->begun))
         return refuse(request, 400, "not an HTTP request");
     const size_t most = request->limits->max_uri + HTTP_LINE_REST;
     if (size > most + 1) {

@@ -32,6 +32,7 @@ const char *http_status_text(int status)
         {408, "Request Timeout"},
         {410, "Gone"},
         {412, "Precondition Failed"},
+        {413, "Content Too Large"},
         {414, "URI Too Long"},
         {416, "Range Not Satisfiable"},
         {421, "Misdirected Request"},

@@ -12,6 +12,14 @@ struct http_slice {
     size_t size;
 };
 
+/* tchar of RFC 9110 5.6.2. */
+static inline bool http_is_token_char(char c)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+        return true;
+    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
 static inline bool http_slice_is(struct http_slice slice, const char *text)
 {
     return slice.size == strlen(text) && memcmp(slice.at, text, slice.size) == 0;

@@ -9,6 +9,11 @@ static const struct http_limits fixture_http_limits = {
     .max_head = 16384,
     .max_uri = 8192,
     .max_fields = 100,
+    .max_body = 65536,
+    .keepalive_requests = 1000,
+    .keepalive_ms = 3600000,
+    .min_receive = {.rate = 240, .window_ms = 30000},
+    .min_send = {.rate = 240, .window_ms = 30000},
 };
 
 /* One request at a time: its fields are in memory shared by all. */

@@ -53,6 +53,12 @@ static void test_defaults(void **state)
     assert_int_equal(conf->http.max_head, 16384);
     assert_int_equal(conf->http.max_uri, 8192);
     assert_int_equal(conf->http.max_fields, 100);
+    assert_int_equal(conf->http.max_body, 65536);
+    assert_int_equal(conf->http.keepalive_requests, 1000);
+    assert_int_equal(conf->http.keepalive_time, 3600000);
+    assert_int_equal(conf->http.min_receive_rate, 240);
+    assert_int_equal(conf->http.min_send_rate, 240);
+    assert_int_equal(conf->http.min_rate_window, 30000);
     conf_free(conf);
     /* A default is in nobody's way. */
     conf_free(fixture_good(FILES("max_head = \"1KiB\";"), NULL));

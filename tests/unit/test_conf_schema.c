@@ -9,6 +9,9 @@
 /* One of everything, written by hand: a key that is new in the schema is missing here until someone adds it.
  */
 #define ENCODED "encoded = { root = \"/\"; precompressed = [ \"gzip\" ]; }; "
+#define HTTP                                                                                                \
+    "http = { max_head = \"4KiB\"; max_uri = \"1KiB\"; max_fields = 9; max_body = 0; keepalive_requests = " \
+    "0; keepalive_time = \"1s\"; min_receive_rate = 0; min_send_rate = 0; min_rate_window = \"1s\"; };\n"
 #define LIMITED                                                                                             \
     "limited = { address = \":0\"; proxy = \"b\"; limits = { max_connections = 9; "                         \
     "max_connections_per_client = 1; "                                                                      \
@@ -26,7 +29,6 @@
 #define OUTGOING                                                                                        \
     "outgoing = { servers = ( \"[::1]:1\" ); source = \"::1\"; tcp = { " TCP "fast_open = true; }; }; " \
     "transparent = { servers = ( \"[::1]:1\" ); transparent = true; }; "
-#define HTTP "http = { max_head = \"4KiB\"; max_uri = \"1KiB\"; max_fields = 9; };\n"
 #define HTTP_POLICY                                                                                          \
     "decorated = { cache_control = ( { match = \"*\"; value = \"v\"; } ); mime_types = ( { extensions = "    \
     "\"e\"; type = \"t/t\"; } ); default_type = \"t/t\"; charset = \"c\"; root = \"/\"; headers = ( { name " \

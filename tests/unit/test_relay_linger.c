@@ -20,7 +20,7 @@ struct linger_rig {
     struct relay_linger *linger;
     bool started;
     int ended;
-    bool delivered;
+    bool delivered, slow;
 };
 
 static void on_end(void *arg, bool delivered)
@@ -29,6 +29,7 @@ static void on_end(void *arg, bool delivered)
     assert_true(lr->started);
     lr->ended++;
     lr->delivered = delivered;
+    lr->slow = linger_was_slow(lr->linger);
 }
 
 static void set_send_buffer(int fd)
@@ -219,10 +220,10 @@ static void unread_input_does_no_harm(void **state)
 /* As much as goes, until nobody listens any more. */
 static void talk(struct linger_rig *lr)
 {
-    static const uint8_t words[1000];
+    static const uint8_t words[100];
     size_t n;
     ERR_clear_error();
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 20; i++)
         if (lr->tls ? SSL_write_ex(lr->client.ssl, words, sizeof(words), &n) != 1
                     : send(lr->reader.fd, words, sizeof(words), MSG_NOSIGNAL) == -1)
             return;
@@ -247,6 +248,52 @@ static void a_peer_that_talks_for_ever(void **state)
         assert_in_range(test_now_ms() - begun, 270, 5000);
         assert_true(lr.delivered);
         assert_int_equal(received(&lr), 100000);
+        close_linger(&lr);
+    }
+}
+
+/* Long before a deadline, too. */
+static void a_peer_that_talks_too_much(void **state)
+{
+    (void)state;
+    struct linger_rig lr;
+    static char bytes[65536];
+    uint64_t sent = 0, deadline = test_now_ms() + TEST_DEADLINE_MS;
+    open_linger(&lr, NULL, 0);
+    start(&lr, NEVER_MS);
+    while (lr.ended == 0 && test_now_ms() < deadline) {
+        ssize_t n = send(lr.reader.fd, bytes, sizeof(bytes), MSG_NOSIGNAL);
+        sent += n > 0 ? (uint64_t)n : 0;
+        rig_turn(&lr.rig, false);
+    }
+    assert_int_equal(lr.ended, 1);
+    assert_in_range(sent, LINGER_DROP_MAX, LINGER_DROP_MAX + (16u << 20)); /* what buffers hold */
+    close_linger(&lr);
+}
+
+/* Always taking something, so no pause is ever too long. */
+static void a_slow_reader(void **state)
+{
+    (void)state;
+    const struct min_rate rate = {.rate = 1 << 30, .window_ms = 100};
+    for (size_t i = 0; i <= TLS_VARIANTS; i++) {
+        struct linger_rig lr;
+        open_linger(&lr, variant(i), TINY);
+        fill(&lr, BACKLOG);
+        start(&lr, NEVER_MS);
+        linger_require_rate(lr.linger, &rate);
+        const uint64_t deadline = test_now_ms() + TEST_DEADLINE_MS;
+        while (lr.ended == 0 && test_now_ms() < deadline) {
+            client_read(&lr, 100);
+            rig_turn(&lr.rig, true);
+            usleep(2000);
+        }
+        assert_int_equal(lr.ended, 1);
+        assert_false(lr.delivered);
+        assert_true(lr.slow);
+        while (!client_ended(&lr))
+            client_read(&lr, SIZE_MAX);
+        assert_true(was_reset(&lr));
         close_linger(&lr);
     }
 }
@@ -354,11 +401,17 @@ static void nothing_to_close(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everything_arrives),         cmocka_unit_test(deadline_resets),
-        cmocka_unit_test(unread_input_does_no_harm),  cmocka_unit_test(a_peer_that_talks_for_ever),
-        cmocka_unit_test(a_peer_that_resets),         cmocka_unit_test(cancelled),
-        cmocka_unit_test(nothing_to_close),           cmocka_unit_test(a_peer_that_went_first),
+        cmocka_unit_test(everything_arrives),
+        cmocka_unit_test(deadline_resets),
+        cmocka_unit_test(unread_input_does_no_harm),
+        cmocka_unit_test(a_peer_that_talks_for_ever),
+        cmocka_unit_test(a_peer_that_resets),
+        cmocka_unit_test(cancelled),
+        cmocka_unit_test(nothing_to_close),
+        cmocka_unit_test(a_peer_that_went_first),
         cmocka_unit_test(a_peer_that_went_too_early),
+        cmocka_unit_test(a_peer_that_talks_too_much),
+        cmocka_unit_test(a_slow_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
