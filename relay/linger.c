@@ -151,25 +151,13 @@ static void deliver(struct relay_linger *linger)
         (void)shutdown(linger->ep.fd, SHUT_WR); /* nothing is left that it could cut off */
 }
 
-static void begin_window(struct relay_linger *linger)
-{
-    uint64_t taken, waiting;
-    if (linger->min_rate.rate != 0 && min_rate_look(linger->ep.fd, &taken, &waiting))
-        min_rate_begin(&linger->watch, loop_now_ms(), taken, waiting);
-    else
-        linger->watch.since_ms = 0;
-}
-
 static bool is_slow(struct relay_linger *linger)
 {
     uint64_t now = loop_now_ms(), taken, waiting;
-    if (linger->state == LINGER_WAITING_FIN || now < min_rate_due(&linger->watch, &linger->min_rate))
+    if (linger->watch.due_ms == 0 || now < linger->watch.due_ms || linger->state == LINGER_WAITING_FIN)
         return false;
-    if (min_rate_look(linger->ep.fd, &taken, &waiting) &&
-        !min_rate_kept(&linger->watch, &linger->min_rate, now, taken))
-        return true;
-    begin_window(linger);
-    return false;
+    return min_rate_look(linger->ep.fd, &taken, &waiting) &&
+           min_rate_is_slow(&linger->watch, &linger->min_rate, now, taken, waiting);
 }
 
 static void advance(struct relay_linger *linger)
@@ -295,8 +283,11 @@ void linger_allow_stall(struct relay_linger *linger, uint64_t stall_ms)
 
 void linger_require_rate(struct relay_linger *linger, const struct min_rate *rate)
 {
+    uint64_t taken, waiting;
     linger->min_rate = *rate;
-    begin_window(linger);
+    linger->watch.due_ms = 0;
+    if (rate->rate != 0 && min_rate_look(linger->ep.fd, &taken, &waiting))
+        min_rate_begin(&linger->watch, rate, loop_now_ms(), taken, waiting);
 }
 
 bool linger_was_slow(const struct relay_linger *linger)

@@ -2,8 +2,8 @@
  * close() with unread input in the socket makes the kernel send a reset that overtakes what was sent; and on
  * kTLS, close() and SHUT_WR cut off records that are only partly queued (kernel.md 3). So: close_notify where
  * there is TLS, wait for SIOCOUTQ == 0 or the peer's FIN, read and drop what still comes, then close; under a
- * deadline and a bound on what it sends meanwhile, after which the peer is reset if it hasn't taken everything.
- * Belongs to one worker. */
+ * deadline and a bound on what it sends meanwhile, after which the peer is reset if it hasn't taken
+ * everything. Belongs to one worker. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* Whether a peer keeps up a least rate, looked at window by window and only when somebody asks: nothing is to
  * be done as bytes move. A peer that moves nothing at all is not slow but idle, which is its owner's to
- * judge; and none is asked for more than there was for it to move. So it needs no knowledge of what else may
- * hold a transfer up: a pace, a disk, the end of an answer. The caller brings the time. Refuses to know what
- * is moved and what follows. */
+ * judge, and is measured on until it moves; and none is asked for more than there was for it to move. So it
+ * needs no knowledge of what else may hold a transfer up: a pace, a disk, the end of an answer. The caller
+ * brings the time. Refuses to know what is moved and what follows. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,32 +14,17 @@ struct min_rate {
 };
 
 struct min_rate_watch {
-    uint64_t since_ms, moved, owed; /* the window's beginning; since_ms 0: none has begun */
+    uint64_t since_ms, moved, owed; /* the window's beginning */
+    uint64_t due_ms;                /* when there is something to judge; 0: not watched */
 };
 
 /* A window begins now. moved: bytes so far, any origin will do. owed: how many the peer could move if it only
  * would: what waits for it, UINT64_MAX for a sender. */
-static inline void min_rate_begin(struct min_rate_watch *watch, uint64_t now_ms, uint64_t moved,
-                                  uint64_t owed)
-{
-    *watch = (struct min_rate_watch){.since_ms = now_ms, .moved = moved, .owed = owed};
-}
-
-/* When there is something to judge. UINT64_MAX: no window has begun. */
-static inline uint64_t min_rate_due(const struct min_rate_watch *watch, const struct min_rate *rule)
-{
-    return watch->since_ms == 0 ? UINT64_MAX : watch->since_ms + rule->window_ms;
-}
-
-/* At the end of a window or later: false, it was too slow. Begin the next one then. */
-static inline bool min_rate_kept(const struct min_rate_watch *watch, const struct min_rate *rule,
-                                 uint64_t now_ms, uint64_t moved)
-{
-    const int64_t did = (int64_t)(moved - watch->moved);
-    uint64_t need = rule->rate * (now_ms - watch->since_ms) / 1000;
-    need = watch->owed < need ? watch->owed : need;
-    return did <= 0 || (uint64_t)did >= need;
-}
+void min_rate_begin(struct min_rate_watch *watch, const struct min_rate *rule, uint64_t now_ms,
+                    uint64_t moved, uint64_t owed);
+/* At due_ms or later: whether it was too slow. Begins the next window, as above. */
+bool min_rate_is_slow(struct min_rate_watch *watch, const struct min_rate *rule, uint64_t now_ms,
+                      uint64_t moved, uint64_t owed);
 
 /* What a TCP socket's peer has taken so far (acknowledged, whatever it was: heads, TLS records), and what
  * waits for it. false: there is no telling, as with UNIX sockets. */

@@ -14,10 +14,10 @@ void http_conn_enter(struct http_conn *conn, enum http_conn_state state)
     conn->seen_moved = 0;
     conn->seen_unsent = 0;
     if (state == CONN_READING)
-        min_rate_begin(&conn->receiving, now, conn->received, UINT64_MAX);
+        min_rate_begin(&conn->receiving, &conn->options.limits.min_receive, now, conn->received, UINT64_MAX);
     /* Nothing is asked of a client before something has waited for it: in the window after this one. */
-    if (state == CONN_SENDING && conn->sending.since_ms == 0)
-        min_rate_begin(&conn->sending, now, 0, 0);
+    if (state == CONN_SENDING && conn->sending.due_ms == 0)
+        min_rate_begin(&conn->sending, &conn->options.limits.min_send, now, 0, 0);
 }
 
 static bool is_receiving(const struct http_conn *conn)
@@ -29,7 +29,7 @@ static bool is_receiving(const struct http_conn *conn)
 /* Also between answers: what was sent waits in the kernel, and a new request makes no better reader. */
 static bool is_sending(const struct http_conn *conn)
 {
-    return (conn->state == CONN_SENDING || conn->state == CONN_IDLE) &&
+    return (conn->state == CONN_SENDING || conn->state == CONN_IDLE) && conn->sending.due_ms != 0 &&
            conn->options.limits.min_send.rate != 0;
 }
 
@@ -46,15 +46,14 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 void http_conn_arm(struct http_conn *conn)
 {
-    const struct http_limits *limits = &conn->options.limits;
     uint64_t now = loop_now_ms(), due = deadline(conn);
     if (conn->state ==
         CONN_SENDING) /* progress is sampled, twice in the time after which its absence counts */
         due = earlier(due, now + conn->options.idle_ms / 2);
     if (is_receiving(conn))
-        due = earlier(due, min_rate_due(&conn->receiving, &limits->min_receive));
+        due = earlier(due, conn->receiving.due_ms);
     if (is_sending(conn))
-        due = earlier(due, min_rate_due(&conn->sending, &limits->min_send));
+        due = earlier(due, conn->sending.due_ms);
     if (conn->armed_ms != 0 && conn->armed_ms <= due)
         return;
     /* The coarse clock may lag behind the timer: a due moment that has passed is looked at in 1 ms. */
@@ -78,29 +77,23 @@ static bool progressed(struct http_conn *conn)
     return progress;
 }
 
-/* At the end of a window: judges it and begins the next. */
 static bool receives_slowly(struct http_conn *conn, uint64_t now)
 {
-    const struct min_rate *rule = &conn->options.limits.min_receive;
-    if (!is_receiving(conn) || now < min_rate_due(&conn->receiving, rule))
-        return false;
-    const bool slow = !min_rate_kept(&conn->receiving, rule, now, conn->received);
-    min_rate_begin(&conn->receiving, now, conn->received, UINT64_MAX);
-    return slow;
+    return is_receiving(conn) && now >= conn->receiving.due_ms &&
+           min_rate_is_slow(&conn->receiving, &conn->options.limits.min_receive, now, conn->received,
+                            UINT64_MAX);
 }
 
 static bool sends_slowly(struct http_conn *conn, uint64_t now)
 {
-    const struct min_rate *rule = &conn->options.limits.min_send;
-    uint64_t taken = 0, waiting = 0;
-    if (!is_sending(conn) || now < min_rate_due(&conn->sending, rule))
+    uint64_t taken, waiting;
+    if (!is_sending(conn) || now < conn->sending.due_ms)
         return false;
-    const bool known = min_rate_look(conn->client->fd, &taken, &waiting);
-    const bool slow = known && !min_rate_kept(&conn->sending, rule, now, taken);
+    if (!min_rate_look(conn->client->fd, &taken, &waiting))
+        taken = waiting = 0;
+    const bool slow = min_rate_is_slow(&conn->sending, &conn->options.limits.min_send, now, taken, waiting);
     if (conn->state == CONN_IDLE && waiting == 0)
-        conn->sending.since_ms = 0;
-    else
-        min_rate_begin(&conn->sending, now, taken, waiting);
+        conn->sending.due_ms = 0; /* until the next answer */
     return slow;
 }
 
