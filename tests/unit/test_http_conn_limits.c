@@ -37,7 +37,7 @@ static void page_cancel(void *arg, struct http_exchange *exchange)
 static void begin(struct fixture *f, struct page *page, size_t size)
 {
     *page = (struct page){.size = size};
-    fixture_init(f, &(struct http_handler){page_handle, page_cancel, page});
+    fixture_init(f, &(struct http_handler){.handle = page_handle, .cancel = page_cancel, .arg = page});
 }
 
 /* --- Bodies --- */
