@@ -183,7 +183,7 @@ static const struct {
      "https://other.example/new/a/%20?q=1", "main", "redirect"},
     {false, PLAIN, "GET /fixed/a?q HTTP/1.1\r\nHost: example.org", 307, NULL, "/there?x#y", "main",
      "redirect"},
-    {false, PLAIN, "POST /fixed HTTP/1.1\r\nHost: example.org\r\nContent-Length: 1", 307, NULL, "/there?x#y",
+    {false, PLAIN, "POST /fixed HTTP/1.1\r\nHost: example.org\r\nContent-Length: 0", 307, NULL, "/there?x#y",
      "main", "redirect"},
 
     /* To the canonical host: with the port only if it is the one that was connected to, which no test knows
@@ -202,7 +202,7 @@ static const struct {
      "https://secure.example:8443/a/?q", "secure", "redirect"},
     {false, PLAIN, "GET / HTTP/1.1\r\nHost: [0::1]:80", 301, NULL, "https://[::1]:8443/", "secure",
      "redirect"},
-    {false, PLAIN, "POST /x HTTP/1.1\r\nHost: secure.example\r\nContent-Length: 1", 308, NULL,
+    {false, PLAIN, "POST /x HTTP/1.1\r\nHost: secure.example\r\nContent-Length: 0", 308, NULL,
      "https://secure.example:8443/x", "secure", "redirect"},
 };
 
