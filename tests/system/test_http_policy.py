@@ -1,4 +1,5 @@
 """What a `files` adds to its answers: header fields, on which answers they stand and over what."""
+import os
 import pytest
 
 from support import env, http
@@ -13,6 +14,7 @@ def root(tmp_path):
     top = tmp_path / "site"
     (top / "dir").mkdir(parents=True)
     (top / "a.txt").write_text("text\n")
+    os.utime(top / "a.txt", (1_700_000_000,) * 2)  # settled: its tag is the lasting one
     return top
 
 
