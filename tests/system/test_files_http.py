@@ -125,6 +125,7 @@ def test_truncated_while_served(relay, file_server, memory_path):
     record = daemon.wait_record()
     assert record["outcome"] == "truncated" and record["closed_by"] == "sluice", record
     assert records.moved(record, "to_client") < size, record
+    assert records.kinds(record, "to_client") == {records.file_kind(relay)}, record
 
 
 @pytest.mark.parametrize("change", ["deleted", "replaced"])
@@ -168,6 +169,7 @@ def test_a_file_that_grows_ends_where_it_was_promised(relay, file_server, tmp_pa
         while b"\r\n\r\n" not in head:
             head += sock.recv(1)
         streams.receive(sock).assert_all(old)
+    records.check_file(daemon.wait_record(), relay, old.size)
 
 
 def test_the_client_leaves_in_mid_transfer(file_server, big_root):

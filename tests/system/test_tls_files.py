@@ -109,11 +109,11 @@ def test_a_client_that_closes_first_is_let_go(version, https, certs, big_root):
     env.wait_for(lambda: daemon.connections_open("web") == 0, "the connections to be gone", timeout=2)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_truncated_while_served(version, https, certs, memory_path, closing):
+@pytest.mark.parametrize("relay, version", [("auto", "TLSv1.2"), *((relay, "TLSv1.3") for relay in RELAYS)])
+def test_truncated_while_served(relay, version, https, certs, memory_path, closing):
     size = 12 * MIB
     Payload(size).write_to(memory_path / "f")
-    daemon = https(memory_path)
+    daemon = https(memory_path, relay)
     raw = closing(daemon.connect("web", rcvbuf=4096))
     sock = tls.TlsSocket(raw, tls.context(certs, version))
     sock.sendall(http.request("/f"))
@@ -121,14 +121,18 @@ def test_truncated_while_served(version, https, certs, memory_path, closing):
     os.truncate(memory_path / "f", 100_000)
     rest = streams.receive(sock)
     assert rest.end == "reset" and rest.size < size, rest
-    assert daemon.wait_record()["outcome"] == "truncated"
+    record = daemon.wait_record()
+    assert record["outcome"] == "truncated" and records.moved(record, "to_client") < size, record
+    assert records.kinds(record, "to_client") == {records.file_kind(relay, True)}, record
 
 
-@pytest.mark.parametrize("change", ["deleted", "replaced"])
-def test_deleted_or_replaced_while_served(change, https, certs, tmp_path, closing):
+@pytest.mark.parametrize("change", ["deleted", "replaced", "appended to"])
+@pytest.mark.parametrize("relay", RELAYS)
+def test_changed_while_served(relay, change, https, certs, tmp_path, closing):
+    """The old content comes whole, and nothing after it."""
     old = Payload(12 * MIB, seed=2)
     old.write_to(tmp_path / "f")
-    daemon = https(tmp_path)
+    daemon = https(tmp_path, relay)
     sock = tls.TlsSocket(closing(daemon.connect("web", rcvbuf=4096)), tls.context(certs))
     sock.sendall(http.request("/f", Connection="close"))
     head = b""
@@ -136,10 +140,14 @@ def test_deleted_or_replaced_while_served(change, https, certs, tmp_path, closin
         head += sock.recv(1)
     if change == "deleted":
         (tmp_path / "f").unlink()
-    else:
+    elif change == "replaced":
         Payload(1000, seed=3).write_to(tmp_path / "new")
         os.replace(tmp_path / "new", tmp_path / "f")
+    else:
+        with open(tmp_path / "f", "ab") as file:
+            file.write(b"x" * MIB)
     streams.receive(sock).assert_all(old)
+    records.check_file(daemon.wait_record(), relay, old.size, tls=True)
 
 
 def test_ktls_off_says_so(https, certs, big_root):
