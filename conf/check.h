@@ -10,6 +10,8 @@
 void check_backend(const struct conf_backend *backend, struct conf_problems *problems);
 void check_names(const struct conf *conf, struct conf_problems *problems);
 void check_health(const struct conf_backend *backend, struct conf_problems *problems);
+/* precompressed and compress. */
+void check_compress(const struct conf_files *files, struct conf_problems *problems);
 void check_files(const struct conf_files *files, struct conf_problems *problems);
 /* A part of check_files(): what it adds to its answers. */
 void check_http_policy(const struct conf_files *files, struct conf_problems *problems);

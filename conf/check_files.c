@@ -93,4 +93,5 @@ void check_files(const struct conf_files *files, struct conf_problems *problems)
     }
     check_try_files(files, problems);
     check_http_policy(files, problems);
+    check_compress(files, problems);
 }

@@ -270,6 +270,15 @@ struct conf_http_policy {
     struct conf_place server_place, default_type_place, charset_place;
 };
 
+/* Compression on the fly. Line 0 where a key isn't given. */
+struct conf_compress {
+    char **encodings, **types; /* codings by name, in order of preference; content types */
+    size_t encoding_count, type_count;
+    uint64_t min_size, max_size;
+    unsigned level, max_at_once;
+    struct conf_place encodings_place, types_place, min_size_place, max_size_place;
+};
+
 struct conf_files {
     char *name;
     struct conf_place place, root_place;
@@ -285,6 +294,9 @@ struct conf_files {
     enum conf_dotfiles dotfiles;
     char **precompressed; /* codings by name, in order of preference */
     size_t precompressed_count;
+    struct conf_place precompressed_place;
+    bool has_compress;
+    struct conf_compress compress;
 };
 
 /* One path of a site and what is done beneath it. */

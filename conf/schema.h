@@ -34,7 +34,8 @@ struct schema_key {
     enum schema_type type;
     const char *help;     /* one line */
     const char *example;  /* a value, as it is written in a file */
-    const char *fallback; /* the default, without quotes, read as a written value would be; NULL: none */
+    const char *fallback; /* the default, without quotes, read as a written value would be; NULL: none. Of
+                             STRINGS what stands between the outermost quotes: several have `", "` between */
     bool required;
     bool fixed; /* a reload can't change it */
     /* INTEGER, DURATION and AGE (ms), SIZE (bytes); of several: min elements */

@@ -78,6 +78,17 @@ static const struct schema_key files_keys[] = {
         .choices = precompressed_choices,
         .offset = offsetof(struct conf_files, precompressed),
         .count_offset = offsetof(struct conf_files, precompressed_count),
+        .place_offset = offsetof(struct conf_files, precompressed_place),
+    },
+    {
+        .name = "compress",
+        .type = SCHEMA_GROUP,
+        .help = "Compression on the fly of what doesn't lie ready, for clients that take it: off, unless the "
+                "group is given. A worker copies then (reason `compressed`)",
+        .example = "{ encodings = [ \"gzip\" ]; min_size = \"2KiB\"; }",
+        .section = &schema_compress,
+        .given_offset = offsetof(struct conf_files, has_compress),
+        .offset = offsetof(struct conf_files, compress),
     },
     HTTP_POLICY_KEYS(struct conf_files),
 };

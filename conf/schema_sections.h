@@ -16,6 +16,7 @@
 
 extern const struct schema_section schema_tls;                              /* struct conf_tls */
 extern const struct schema_section schema_backend;                          /* struct conf_backend */
+extern const struct schema_section schema_compress;                         /* struct conf_compress */
 extern const struct schema_section schema_files;                            /* struct conf_files */
 extern const struct schema_section schema_site;                             /* struct conf_site */
 extern const struct schema_section schema_header;                           /* struct conf_header */

@@ -11,7 +11,7 @@ PACKAGES_BUILD=(gcc libc6-dev cmake ninja-build pkg-config
 # To test, besides: the second compiler with its run-time libraries, linters, and what the tests drive Sluice with.
 PACKAGES_TEST=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 cppcheck libcmocka-dev python3 python3-pytest python3-fusepy
                ca-certificates chromium curl dnsmasq-base fuse3 iproute2 openssl slowhttptest sslscan testssl.sh tshark valgrind
-               wget util-linux)
+               wget util-linux zstd)
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -304,6 +304,26 @@ void value_load(struct load *load, const struct schema_key *key, const config_se
     }
 }
 
+static void store_default_strings(const struct value *value)
+{
+    static const char between[] = "\", \"";
+    const char *at = value->key->fallback;
+    char **strings = memory_calloc(strlen(at) / strlen(between) + 1, sizeof(char *));
+    size_t count = 0;
+    while (at != NULL) {
+        const char *next = strstr(at, between);
+        strings[count] = memory_strdup(at);
+        if (next != NULL) {
+            strings[count][next - at] = '\0';
+            next += strlen(between);
+        }
+        count++;
+        at = next;
+    }
+    *(char ***)slot(value) = strings;
+    *(size_t *)(void *)(value->object + value->key->count_offset) = count;
+}
+
 void value_default(struct load *load, const struct schema_key *key, const char *path, void *object)
 {
     struct value value = {load, key, path, {0}, object};
@@ -318,7 +338,7 @@ void value_default(struct load *load, const struct schema_key *key, const char *
         *(bool *)slot(&value) = strcmp(key->fallback, "true") == 0;
         break;
     case SCHEMA_STRINGS:
-        store_single(&value, key->fallback);
+        store_default_strings(&value);
         break;
     default:
         store_text(&value, key->fallback);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proxy/generation_parts.h"
+#include "proxy/http/compression.h"
 #include "proxy/http/files.h"
 #include "proxy/http/policy.h"
 #include "proxy/http/sites.h"
@@ -35,6 +36,14 @@ bool generation_build_files(struct generation *generation, struct conf_problems 
     for (size_t i = 0; i < conf->files_count; i++) {
         const struct conf_files *files = &conf->files[i];
         struct http_policy *policy = http_policy_new(&files->policy);
+        const struct http_compression_options compression = {
+            .types = files->compress.types,
+            .type_count = files->compress.type_count,
+            .min_size = files->compress.min_size,
+            .max_size = files->compress.max_size,
+            .level = files->compress.level,
+            .max_at_once = files->compress.max_at_once,
+        };
         char key[160];
 
         if (policy == NULL) {
@@ -53,6 +62,9 @@ bool generation_build_files(struct generation *generation, struct conf_problems 
             .dotfiles = files->dotfiles == CONF_DOTFILES_ALLOW,
             .precompressed = files->precompressed,
             .precompressed_count = files->precompressed_count,
+            .compress = files->compress.encodings,
+            .compress_count = files->has_compress ? files->compress.encoding_count : 0,
+            .compression = files->has_compress ? &compression : NULL,
         });
         if (generation->files[i] != NULL)
             continue;

@@ -210,6 +210,7 @@ static void append_entries(json_t *report, const struct heading *heading, const 
 static const struct plan_side plain_socket = {PLAN_SOCKET, RELAY_CRYPTO_NONE, RELAY_REASON_PASSTHROUGH};
 static const struct plan_side plain_file = {PLAN_FILE, RELAY_CRYPTO_NONE, RELAY_REASON_PASSTHROUGH};
 static const struct plan_side memory = {PLAN_MEMORY, RELAY_CRYPTO_NONE, RELAY_REASON_PASSTHROUGH};
+static const struct plan_side stream = {PLAN_STREAM, RELAY_CRYPTO_NONE, RELAY_REASON_PASSTHROUGH};
 
 static struct relay_policy listener_policy(const struct conf_listener *listener)
 {
@@ -282,8 +283,9 @@ struct subject {
     const struct end_sides *client;
 };
 
-/* What is read from: files, and what is made in memory where there is none; or the latter alone. */
-static void report_http(const struct subject *subject, const char *route, bool has_files)
+/* What is read from: files, those that are compressed on the way, and what is made in memory where there is
+ * none; files NULL: the latter alone. */
+static void report_http(const struct subject *subject, const char *route, const struct conf_files *files)
 {
     const struct end_sides *client = subject->client;
     const struct terms terms = {.policy = listener_policy(subject->listener),
@@ -293,11 +295,14 @@ static void report_http(const struct subject *subject, const char *route, bool h
                                     .route = route,
                                     .tls_version = client->version,
                                     .direction = "to_client"};
+    const bool streams = files != NULL && files->has_compress && plan_allows_stream(&terms.policy);
     struct entries to_client = {.count = 0};
 
     for (size_t i = 0; i < client->tx.count; i++) {
-        if (has_files)
+        if (files != NULL)
             add_pair(&to_client, &plain_file, &client->tx.items[i], &terms);
+        if (streams)
+            add_pair(&to_client, &stream, &client->tx.items[i], &terms);
         add_pair(&to_client, &memory, &client->tx.items[i], &terms);
     }
     append_entries(subject->report, &heading, &to_client);
@@ -314,12 +319,12 @@ static void report_sites(const struct subject *subject, const char *route, const
 
         if (site->redirect_https && subject->client->version == NULL) {
             site_describe(site, NULL, text + start, sizeof(text) - start);
-            report_http(subject, text, false);
+            report_http(subject, text, NULL);
             continue;
         }
         for (size_t j = 0; j < site->path_count; j++) {
             site_describe(site, &site->paths[j], text + start, sizeof(text) - start);
-            report_http(subject, text, site->paths[j].files != NULL);
+            report_http(subject, text, site->paths[j].files);
         }
     }
 }
@@ -391,7 +396,7 @@ static void report_subject(const struct subject *subject)
         snprintf(text, sizeof(text), "%s:%s", listener->files != NULL ? "files" : "proxy",
                  listener->files != NULL ? listener->files->name : listener->backend->name);
         if (listener->files != NULL)
-            report_http(subject, text, true);
+            report_http(subject, text, listener->files);
         else
             report_proxy(subject, text, listener->backend);
     }
@@ -404,7 +409,7 @@ static void report_subject(const struct subject *subject)
         else if (route->sites.count > 0)
             report_sites(subject, text, &route->sites);
         else if (route->files != NULL)
-            report_http(subject, text, true);
+            report_http(subject, text, route->files);
         else
             report_proxy(subject, text, route->backend);
     }

@@ -125,9 +125,9 @@ void endpoint_open_memory(struct endpoint *ep, struct loop *loop, const void *da
     *ep = (struct endpoint){.kind = ENDPOINT_MEMORY, .fd = -1, .loop = loop, .end = size, .data = data};
 }
 
-void endpoint_open_stream(struct endpoint *ep, struct loop *loop, endpoint_make_fn *make, void *arg)
+void endpoint_open_stream(struct endpoint *ep, struct loop *loop, int fd, endpoint_make_fn *make, void *arg)
 {
-    *ep = (struct endpoint){.kind = ENDPOINT_STREAM, .fd = -1, .loop = loop, .make = make, .make_arg = arg};
+    *ep = (struct endpoint){.kind = ENDPOINT_STREAM, .fd = fd, .loop = loop, .make = make, .make_arg = arg};
 }
 
 void endpoint_on_ready(struct endpoint *ep, void (*on_ready)(void *arg), void *arg)

@@ -53,7 +53,7 @@ struct endpoint {
     bool corked : 1;      /* it has TCP_CORK (the same) */
     bool suspect : 1;     /* an edge that told of an error: see endpoint_check */
     bool not_regular : 1; /* FILE */
-    bool borrowed : 1;    /* FILE: fd is not closed with it */
+    bool borrowed : 1;    /* FILE and STREAM: fd is not closed with it */
     struct loop *loop;
     union {
         struct { /* SOCKET and TLS */
@@ -107,9 +107,9 @@ void endpoint_open_file(struct endpoint *ep, struct loop *loop, int fd, uint64_t
                         bool is_regular);
 /* data is borrowed until the flow is done. */
 void endpoint_open_memory(struct endpoint *ep, struct loop *loop, const void *data, size_t size);
-/* Bytes that have to be made in user space, one after the other (reason `compressed`). arg is borrowed until
- * the flow is done. */
-void endpoint_open_stream(struct endpoint *ep, struct loop *loop, endpoint_make_fn *make, void *arg);
+/* Bytes that have to be made in user space, one after the other (reason `compressed`). fd: what they are made
+ * of, which it takes; -1: no descriptor. arg is borrowed until the flow is done. */
+void endpoint_open_stream(struct endpoint *ep, struct loop *loop, int fd, endpoint_make_fn *make, void *arg);
 
 /* Who is called at an edge, from the event loop, never from within an endpoint function. Edges that came
  * before are remembered in readable and writable but not told again: at a hand-over, step once yourself.

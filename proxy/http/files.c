@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proxy/http/compression.h"
 #include "proxy/http/files_lookup.h"
 #include "proxy/http/policy.h"
 #include "proxy/http/request.h"
@@ -51,14 +52,26 @@ static bool copy_index(struct http_files *files, const struct http_files_options
     return true;
 }
 
-static void offer_precompressed(struct http_files *files, const struct http_files_options *options)
+static void offer(struct http_files *files, char *const *names, size_t count, bool on_the_fly)
 {
-    for (size_t i = 0; i < options->precompressed_count && files->offer_count < HTTP_OFFERS_MAX; i++) {
-        const struct http_slice name = {options->precompressed[i], strlen(options->precompressed[i])};
-        struct http_offer *offer = &files->offers[files->offer_count];
-        if (http_coding_parse(name, &offer->coding) && offer->coding != HTTP_CODING_IDENTITY)
+    for (size_t i = 0; i < count && files->offer_count < HTTP_OFFERS_MAX; i++) {
+        struct http_offer *next = &files->offers[files->offer_count];
+        next->on_the_fly = on_the_fly;
+        if (http_coding_parse((struct http_slice){names[i], strlen(names[i])}, &next->coding) &&
+            next->coding != HTTP_CODING_IDENTITY)
             files->offer_count++;
     }
+}
+
+/* What lies ready goes before what has to be made, where a client likes both as much. */
+static bool make_offers(struct http_files *files, const struct http_files_options *options)
+{
+    offer(files, options->precompressed, options->precompressed_count, false);
+    files->precompressed = files->offer_count > 0;
+    offer(files, options->compress, options->compress_count, true);
+    if (options->compression)
+        files->compression = http_compression_new(options->compression);
+    return !options->compression || files->compression;
 }
 
 struct http_files *http_files_new(const struct http_files_options *options)
@@ -76,7 +89,8 @@ struct http_files *http_files_new(const struct http_files_options *options)
     files->policy = options->policy ? options->policy : http_policy_new(NULL);
     files->root_fd = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (files->root_fd == -1 || !files->policy || !copy_index(files, options) ||
-        !try_files_init(&files->tries, options->try_files, options->try_count)) {
+        !try_files_init(&files->tries, options->try_files, options->try_count) ||
+        !make_offers(files, options)) {
         int error = errno;
         if (files->policy == options->policy)
             files->policy = NULL; /* still the caller's */
@@ -84,7 +98,6 @@ struct http_files *http_files_new(const struct http_files_options *options)
         errno = error;
         return NULL;
     }
-    offer_precompressed(files, options);
     files->kind = http_root_kind(files->root_fd);
     if (fstat(files->root_fd, &status) == 0)
         files->device = status.st_dev;
@@ -100,6 +113,7 @@ void http_files_free(struct http_files *files)
     free(files->index);
     try_files_free(&files->tries);
     http_policy_free(files->policy);
+    http_compression_free(files->compression);
     if (files->root_fd != -1)
         close(files->root_fd);
     free(files);

@@ -12,6 +12,7 @@
 #include "proxy/http/http_conn.h"
 #include "proxy/http/opener.h"
 
+struct http_compression_options;
 struct http_files;
 
 struct http_files_options {
@@ -25,8 +26,11 @@ struct http_files_options {
     bool dotfiles;                 /* names that begin with a dot are served, not 404 */
     char *const *precompressed;    /* names of codings in which a file may lie beside another, in order */
     size_t precompressed_count;
-    const struct http_opener *opener; /* copied; NULL: http_opener_disk */
-    struct http_policy *policy;       /* taken on success; NULL: http_policy_new(NULL) */
+    char *const *compress; /* names of codings that files are compressed by on the way, in order */
+    size_t compress_count;
+    const struct http_compression_options *compression; /* which files, and how; with compress */
+    const struct http_opener *opener;                   /* copied; NULL: http_opener_disk */
+    struct http_policy *policy;                         /* taken on success; NULL: http_policy_new(NULL) */
 };
 
 /* Opens the root: a directory replaced later is not noticed. NULL and errno on failure. Immutable: any number

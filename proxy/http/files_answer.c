@@ -97,6 +97,11 @@ void files_answer_listing(struct files_lookup *lookup, char *page, size_t size)
     free(page);
 }
 
+const char *files_type(const struct files_lookup *lookup)
+{
+    return http_policy_type(lookup->files->policy, lookup->path);
+}
+
 void files_answer_file(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open,
                        const struct files_representation *representation)
 {
@@ -110,9 +115,10 @@ void files_answer_file(struct files_lookup *lookup, int fd, const struct stat *s
         .mtime_ns = (uint64_t)stat->st_mtim.tv_sec * 1000000000 + (uint64_t)stat->st_mtim.tv_nsec,
         .is_regular = true,
         .in_memory = files->kind == HTTP_ROOT_MEMORY && stat->st_dev == files->device,
-        .content_type = http_policy_type(files->policy, lookup->path),
+        .content_type = files_type(lookup),
         .cache = http_policy_cache_rule(files->policy, lookup->path),
         .coding = representation->coding,
+        .compression = representation->on_the_fly ? files->compression : NULL,
         .varies = representation->varies,
     };
     http_respond_file(release(lookup), &file);

@@ -7,8 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/http/compression.h"
 #include "proxy/http/files_lookup.h"
 #include "proxy/http/open_files.h"
+#include "proxy/http/policy.h"
 #include "proxy/http/request.h"
 
 /* "page.html.gz" is served as what it is, and has nothing beside it. */
@@ -40,35 +42,50 @@ void files_encoding_drop(struct files_lookup *lookup)
     encoding->looking = false;
 }
 
-/* The original's path again. */
+/* Of the original's path again. */
 static void answer(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open,
-                   enum http_coding coding)
+                   const struct http_offer *chosen)
 {
     lookup->path[lookup->encoding.path_size] = '\0';
     files_answer_file(lookup, fd, stat, open,
-                      &(struct files_representation){.coding = coding, .varies = true});
+                      &(struct files_representation){
+                          .coding = chosen->coding, .on_the_fly = chosen->on_the_fly, .varies = true});
 }
 
-static bool is_known_missing(const struct files_encoding *encoding, enum http_coding coding)
+static void answer_original(struct files_lookup *lookup, const struct http_offer *chosen)
 {
-    return encoding->open && (encoding->open->absent & 1u << coding) != 0;
+    struct files_encoding *encoding = &lookup->encoding;
+    encoding->looking = false; /* the answer has it now */
+    answer(lookup, encoding->fd, &encoding->stat, encoding->open, chosen);
+}
+
+/* Whether there is no need to look for it. */
+static bool is_out_of_question(const struct files_encoding *encoding, const struct http_offer *offer)
+{
+    if (offer->on_the_fly)
+        return !encoding->on_the_fly;
+    return !encoding->beside || (encoding->open && (encoding->open->absent & 1u << offer->coding) != 0);
 }
 
 static void look_on(struct files_lookup *lookup)
 {
+    static const struct http_offer as_it_is = {HTTP_CODING_IDENTITY, false};
     struct files_encoding *encoding = &lookup->encoding;
     while (encoding->next < encoding->count) {
-        const enum http_coding coding = encoding->ranked[encoding->next].coding;
-        if (is_known_missing(encoding, coding)) {
+        const struct http_offer *offer = &encoding->ranked[encoding->next];
+        if (is_out_of_question(encoding, offer)) {
             encoding->next++;
             continue;
         }
-        strcpy(lookup->path + encoding->path_size, http_coding_suffix(coding));
+        if (offer->on_the_fly) {
+            answer_original(lookup, offer);
+            return;
+        }
+        strcpy(lookup->path + encoding->path_size, http_coding_suffix(offer->coding));
         files_lookup_open(lookup);
         return;
     }
-    encoding->looking = false; /* the answer has it now */
-    answer(lookup, encoding->fd, &encoding->stat, encoding->open, HTTP_CODING_IDENTITY);
+    answer_original(lookup, &as_it_is);
 }
 
 /* What there was no descriptor or memory for may well be there. */
@@ -96,9 +113,18 @@ void files_encoding_found(struct files_lookup *lookup, int fd, const struct stat
         files_encoding_missing(lookup, EINVAL);
         return;
     }
-    const enum http_coding coding = encoding->ranked[encoding->next].coding;
     files_encoding_drop(lookup);
-    answer(lookup, fd, stat, open, coding);
+    answer(lookup, fd, stat, open, &encoding->ranked[encoding->next]);
+}
+
+static bool is_covered(const struct files_lookup *lookup, const struct stat *stat)
+{
+    const struct http_files *files = lookup->files;
+    if (!files->compression ||
+        !http_compression_covers(files->compression, files_type(lookup), (uint64_t)stat->st_size))
+        return false;
+    const struct http_cache_rule *rule = http_policy_cache_rule(files->policy, lookup->path);
+    return !rule || !rule->no_transform;
 }
 
 void files_encoding_choose(struct files_lookup *lookup, int fd, const struct stat *stat,
@@ -107,14 +133,23 @@ void files_encoding_choose(struct files_lookup *lookup, int fd, const struct sta
     const struct http_files *files = lookup->files;
     struct files_encoding *encoding = &lookup->encoding;
     struct http_accept_encoding accept;
-    if (files->offer_count == 0 || is_encoded(lookup->path)) {
+    const bool beside = files->precompressed && !is_encoded(lookup->path);
+    const bool covered = is_covered(lookup, stat);
+    if (!beside && !covered) {
         files_answer_file(lookup, fd, stat, open,
-                          &(struct files_representation){HTTP_CODING_IDENTITY, false});
+                          &(struct files_representation){.coding = HTTP_CODING_IDENTITY});
         return;
     }
     http_accept_encoding_parse(http_exchange_request(lookup->exchange), &accept);
     *encoding = (struct files_encoding){
-        .looking = true, .fd = fd, .open = open, .stat = *stat, .path_size = strlen(lookup->path)};
+        .looking = true,
+        .fd = fd,
+        .open = open,
+        .stat = *stat,
+        .path_size = strlen(lookup->path),
+        .beside = beside,
+        .on_the_fly = covered && http_exchange_takes_stream(lookup->exchange),
+    };
     encoding->count = (uint8_t)http_offers_rank(files->offers, files->offer_count, &accept, encoding->ranked);
     look_on(lookup);
 }

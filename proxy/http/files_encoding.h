@@ -1,5 +1,5 @@
 /* Which representation of a file that was found is sent: one of those beside it that are encoded already, or
- * the file itself. A part of a look-up (files_lookup.h).
+ * the file itself, compressed on the way or as it is. A part of a look-up (files_lookup.h).
  * Refuses to know what the file is, and HTTP's fields but Accept-Encoding. */
 #pragma once
 
@@ -20,6 +20,8 @@ struct files_encoding {
     struct open_file *open;
     struct stat stat;
     size_t path_size; /* of the original's part of lookup->path */
+    bool beside;      /* files are looked for */
+    bool on_the_fly;  /* it may be compressed on the way */
 
     uint8_t next, count;
     struct http_offer ranked[HTTP_OFFERS_MAX];

@@ -33,6 +33,8 @@ struct http_files {
     enum http_autoindex autoindex;
     struct http_offer offers[HTTP_OFFERS_MAX]; /* codings, in order of preference */
     size_t offer_count;
+    bool precompressed;                   /* some of the offers are files */
+    struct http_compression *compression; /* the others'; NULL: there are none */
 };
 
 enum lookup_stage {
@@ -80,9 +82,12 @@ void files_answer_redirect(struct files_lookup *lookup);
 void files_answer_listing(struct files_lookup *lookup, char *page, size_t size);
 /* How the file that is sent stands to the one that was asked for. */
 struct files_representation {
-    enum http_coding coding; /* that it has */
-    bool varies;             /* another client might get another one */
+    enum http_coding coding; /* that it has, or is given on the way */
+    bool on_the_fly;
+    bool varies; /* another client might get another one */
 };
+/* The content type of lookup->path. */
+const char *files_type(const struct files_lookup *lookup);
 /* Takes the file, of which lookup->path is the name but for a coding's suffix; open: NULL, or the reference
  * that holds fd. */
 void files_answer_file(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open,

@@ -45,6 +45,8 @@ void *http_exchange_data(const struct http_exchange *exchange);
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
 /* What is added to the answer, instead of what the handler's policy says; borrowed. NULL: nothing. */
 void http_exchange_set_policy(struct http_exchange *exchange, const struct http_policy *policy);
+/* Whether the answer may be a body that is made on the way, in chunks: connection and request allow it. */
+bool http_exchange_takes_stream(const struct http_exchange *exchange);
 /* The worker's, NULL: none. */
 struct open_files *http_exchange_open_files(const struct http_exchange *exchange);
 struct disk_port *http_exchange_disk(const struct http_exchange *exchange);

@@ -70,6 +70,8 @@ static bool progressed(struct http_conn *conn)
     if (conn->state == CONN_SENDING && flow_is_paused(conn->exchange->flow))
         return true; /* it could take more than it is given */
     uint64_t moved = conn->state == CONN_SENDING ? flow_moved(conn->exchange->flow) : 0;
+    if (conn->state == CONN_SENDING && conn->exchange->encoded)
+        moved += http_encoded_body_taken(conn->exchange->encoded); /* a megabyte may become nothing */
     int unsent = endpoint_unsent(conn->client);
     bool progress = moved != conn->seen_moved || unsent != conn->seen_unsent;
     conn->seen_moved = moved;

@@ -27,6 +27,7 @@ struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loo
     exchange->secure = false;
     exchange->path = NULL;
     exchange->handed = exchange->answered = exchange->failed = exchange->close = false;
+    exchange->streams = false;
     exchange->head = (struct http_head){0};
     exchange->memory = NULL;
     exchange->open = NULL;
@@ -36,6 +37,7 @@ struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loo
     exchange->fill = (struct http_fill){0};
     exchange->body = ENDPOINT_NONE;
     exchange->multipart = NULL;
+    exchange->encoded = NULL;
     exchange->flow = NULL;
     exchange->outcome = OUTCOME_COMPLETE;
     http_exchange_begin_report(exchange, template, is_first);
@@ -50,6 +52,7 @@ void http_exchange_free(struct http_exchange *exchange)
     http_multipart_free(exchange->multipart);
     http_fill_stop(&exchange->fill);
     endpoint_close(&exchange->body);
+    http_encoded_body_free(exchange->encoded);
     open_file_unref(exchange->open);
     free(exchange->memory);
     free(exchange->head.data);
@@ -93,6 +96,15 @@ const struct http_request *http_exchange_request(const struct http_exchange *exc
 void http_exchange_set_policy(struct http_exchange *exchange, const struct http_policy *policy)
 {
     exchange->policy = policy;
+}
+
+/* RFC 9112 6.1: a client of HTTP/1.0 may not know chunks. Of a stream no range can be had. */
+bool http_exchange_takes_stream(const struct http_exchange *exchange)
+{
+    const struct http_request *request = &exchange->request;
+    struct http_slice range;
+    return exchange->streams && request->minor > 0 &&
+           !(request->method == HTTP_METHOD_GET && http_request_field(request, "Range", &range));
 }
 
 struct open_files *http_exchange_open_files(const struct http_exchange *exchange)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proxy/http/encoded_body.h"
 #include "proxy/http/fill.h"
 #include "proxy/http/http_conn.h"
 #include "proxy/http/multipart.h"
@@ -31,6 +32,7 @@ struct http_exchange {
     bool answered; /* head and body are ready */
     bool failed;   /* out of memory: nothing can be answered */
     bool close;    /* no further request on this connection */
+    bool streams;  /* the connection's policy lets bytes be made on the way */
 
     struct http_head head;
     void *memory;           /* behind body where it is not a file */
@@ -40,7 +42,8 @@ struct http_exchange {
     struct disk_port *disk;
     struct http_fill fill; /* of body, where it is a file */
     struct endpoint body;
-    struct http_multipart *multipart; /* several ranges of body; NULL: all that body has */
+    struct http_multipart *multipart;  /* several ranges of body; NULL: all that body has */
+    struct http_encoded_body *encoded; /* what makes body, where that is a stream */
     struct flow *flow;
 
     uint64_t began_ms;

@@ -9,6 +9,7 @@
 
 #include "proxy/http/http_conn_state.h"
 #include "relay/counters.h"
+#include "relay/plan.h"
 #include "relay/tls_conn.h"
 
 /* Bytes of a request are told once; those of its body count as part of its head. */
@@ -38,6 +39,7 @@ static bool begin_exchange(struct http_conn *conn)
     conn->exchange->disk = conn->options.disk;
     conn->exchange->policy = conn->options.handler.policy;
     conn->exchange->secure = conn->client->kind == ENDPOINT_TLS;
+    conn->exchange->streams = plan_allows_stream(&conn->options.policy);
     conn->had_first = true;
     http_conn_enter(conn, CONN_READING);
     return true;

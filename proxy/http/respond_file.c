@@ -19,13 +19,14 @@
 
 /* Any change of the file that its file system's clock can tell changes it, as does its replacement. One that
  * it can't tell yet makes the tag weak, and marks it: a few seconds later the same file has another. A coding
- * stands in it since the same file may be linked under both names. */
+ * stands in it since the same file may be linked under both names; one that is given on the way makes it
+ * weak, since another release of a library may find other bytes. */
 static void make_etag(const struct http_file *file, int64_t now, char etag[ETAG_SIZE])
 {
     const uint64_t parts[] = {file->mtime_ns, file->size, file->inode};
-    const bool weak = !http_condition_is_settled(file->mtime, now);
+    const bool settled = http_condition_is_settled(file->mtime, now);
     char *at = etag;
-    if (weak)
+    if (!settled || file->compression)
         at = stpcpy(at, "W/");
     for (size_t i = 0; i < 3; i++) {
         *at++ = i == 0 ? '"' : '-';
@@ -39,7 +40,7 @@ static void make_etag(const struct http_file *file, int64_t now, char etag[ETAG_
         *at++ = '-';
         at = stpcpy(at, http_coding_name(file->coding));
     }
-    if (weak)
+    if (!settled)
         *at++ = '~';
     *at++ = '"';
     *at = '\0';
@@ -83,21 +84,75 @@ static void drop_file(const struct http_file *file)
         close(file->fd);
 }
 
+/* Whether a disk may have to be waited for; then exchange->fill does that. */
+static bool needs_fill(struct http_exchange *exchange, const struct http_file *file)
+{
+    if (!exchange->disk || file->in_memory || (file->open && open_file_is_cached(file->open)))
+        return false;
+    http_fill_init(&exchange->fill, &(struct http_fill_options){.disk = exchange->disk,
+                                                                .fd = file->fd,
+                                                                .end = file->size,
+                                                                .on_filled = http_conn_filled,
+                                                                .arg = exchange->conn});
+    return true;
+}
+
 static void take_file(struct http_exchange *exchange, const struct http_file *file, uint64_t first,
                       uint64_t last)
 {
     endpoint_open_file(&exchange->body, exchange->loop, file->fd, first, last, file->is_regular);
     exchange->body.borrowed = file->open != NULL;
     exchange->open = file->open;
-    if (!exchange->disk || file->in_memory || (file->open && open_file_is_cached(file->open)))
+    if (needs_fill(exchange, file)) {
+        exchange->body.fill = http_fill_ready;
+        exchange->body.fill_arg = &exchange->fill;
+    }
+}
+
+/* The same, to be compressed on the way. false: it can't be now; nothing was taken. */
+static bool take_encoded(struct http_exchange *exchange, const struct http_file *file)
+{
+    exchange->encoded = http_encoded_body_new(&(struct http_encoded_body_options){
+        .loop = exchange->loop,
+        .fd = file->fd,
+        .size = file->size,
+        .coding = file->coding,
+        .compression = file->compression,
+        .fill = needs_fill(exchange, file) ? http_fill_ready : NULL,
+        .fill_arg = &exchange->fill,
+        .on_more = http_conn_filled,
+        .arg = exchange->conn,
+    });
+    if (!exchange->encoded)
+        return false;
+    endpoint_open_stream(&exchange->body, exchange->loop, file->fd, http_encoded_body_make,
+                         exchange->encoded);
+    exchange->body.borrowed = file->open != NULL;
+    exchange->open = file->open;
+    return true;
+}
+
+/* 200 with all of the file, compressed on the way: in chunks, since nobody knows how long it will be. */
+static void respond_encoded(struct http_exchange *exchange, const struct http_file *file,
+                            const struct http_validators *validators)
+{
+    if (!http_exchange_wants_body(exchange)) {
+        drop_file(file);
+    } else if (!take_encoded(exchange, file)) {
+        struct http_file as_it_is = *file;
+        as_it_is.coding = HTTP_CODING_IDENTITY;
+        as_it_is.compression = NULL;
+        http_respond_file(exchange, &as_it_is);
         return;
-    http_fill_init(&exchange->fill, &(struct http_fill_options){.disk = exchange->disk,
-                                                                .fd = file->fd,
-                                                                .end = file->size,
-                                                                .on_filled = http_conn_filled,
-                                                                .arg = exchange->conn});
-    exchange->body.fill = http_fill_ready;
-    exchange->body.fill_arg = &exchange->fill;
+    }
+    http_exchange_begin(exchange, 200);
+    http_head_add_text(&exchange->head, "Content-Type: ");
+    http_head_add_text(&exchange->head, file->content_type);
+    http_head_add_text(&exchange->head, "\r\nTransfer-Encoding: chunked\r\n");
+    add_coding(exchange, file);
+    add_caching(exchange, file);
+    add_validators(exchange, validators);
+    http_exchange_end(exchange);
 }
 
 /* What the body is; the fields that stand for the file follow. */
@@ -164,12 +219,16 @@ static void respond_unsatisfiable(struct http_exchange *exchange, const struct h
     http_respond_status(exchange, 416, line);
 }
 
-static void respond_whole_or_part(struct http_exchange *exchange, const struct http_file *file,
-                                  const struct http_validators *validators)
+static void respond_content(struct http_exchange *exchange, const struct http_file *file,
+                            const struct http_validators *validators)
 {
     struct http_slice value;
     struct http_ranges ranges;
     enum http_range kind = HTTP_RANGE_WHOLE;
+    if (file->compression) {
+        respond_encoded(exchange, file, validators);
+        return;
+    }
     /* RFC 9110 14.2: Range means something for GET only, and only once. */
     if (exchange->request.method == HTTP_METHOD_GET &&
         http_request_field(&exchange->request, "Range", &value) &&
@@ -198,7 +257,7 @@ void http_respond_file(struct http_exchange *exchange, const struct http_file *f
     const struct http_validators validators = {.etag = etag, .mtime = file->mtime, .now = now};
     switch (http_condition_check(&exchange->request, &validators)) {
     case HTTP_CONDITION_PROCEED:
-        respond_whole_or_part(exchange, file, &validators);
+        respond_content(exchange, file, &validators);
         return;
     case HTTP_CONDITION_FAILED:
         drop_file(file);

@@ -9,6 +9,7 @@
 
 struct http_cache_rule; /* policy.h */
 struct http_exchange;   /* http_conn.h */
+struct http_compression;
 struct open_file;
 
 struct http_file {
@@ -18,11 +19,12 @@ struct http_file {
     int64_t mtime;          /* seconds */
     uint64_t inode, mtime_ns;
     bool is_regular;
-    bool in_memory;                      /* its file system has no disk: never waited for */
-    const char *content_type;            /* static, charset included; of what is encoded, where it is */
-    const struct http_cache_rule *cache; /* NULL: nothing is told of it */
-    enum http_coding coding;             /* that its bytes have */
-    bool varies;                         /* by Accept-Encoding */
+    bool in_memory;                       /* its file system has no disk: never waited for */
+    const char *content_type;             /* static, charset included; of what is encoded, where it is */
+    const struct http_cache_rule *cache;  /* NULL: nothing is told of it */
+    enum http_coding coding;              /* that its bytes have, */
+    struct http_compression *compression; /* or that they are given on the way, by this; NULL: they have it */
+    bool varies;                          /* by Accept-Encoding */
 };
 
 /* A file: conditionals (RFC 9110 13.2.2, in its order), ranges, validators and HEAD are worked out here. Its

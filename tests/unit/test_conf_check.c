@@ -144,6 +144,19 @@ static const struct fixture_case values[] = {
      "test.conf:3: listeners.web.relay: \"splcie\" is not one of \"auto\", \"splice\", \"sendfile\", "
      "\"mmap\", "
      "\"copy\": did you mean \"splice\"?\n"},
+    {FIXTURE_BASE
+     "files = { f = { root = \"/\";\nprecompressed = [ \"br\", \"br\" ];\n"
+     "compress = {\ntypes = [ \"text\", \"image/png\", \"text/html; charset=utf-8\", \"text/*\" ];\n"
+     "min_size = \"2KiB\";\nmax_size = \"1KiB\"; }; }; };",
+     "test.conf:3: files.f.precompressed[1]: \"br\" is listed before: once is enough\n"
+     "test.conf:5: files.f.compress.types[0]: \"text\" is no content type, such as \"text/html\"\n"
+     "test.conf:5: files.f.compress.types[1]: \"image/png\" is compressed already: take it out\n"
+     "test.conf:5: files.f.compress.types[2]: \"text/html; charset=utf-8\" is to be written without "
+     "parameters\n"
+     "test.conf:5: files.f.compress.types[3]: \"text/*\" stands for itself only: name each type\n"
+     "test.conf:7: files.f.compress.max_size: no file is at least min_size and at most max_size: exchange "
+     "them, "
+     "or delete one\n"},
     {FIXTURE_BASE "files = { f = { root = \"/\"; index = [\n\"a/b\",\n\"\" ]; }; };",
      "test.conf:3: files.f.index[0]: \"a/b\" contains /: leave it out\n"
      "test.conf:4: files.f.index[1]: expected a list of strings, such as [ \"index.html\", \"index.htm\" ]; "

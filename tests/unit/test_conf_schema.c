@@ -8,7 +8,9 @@
 
 /* One of everything, written by hand: a key that is new in the schema is missing here until someone adds it.
  */
-#define ENCODED "encoded = { root = \"/\"; precompressed = [ \"gzip\" ]; }; "
+#define ENCODED                                                                                       \
+    "encoded = { root = \"/\"; precompressed = [ \"gzip\" ]; compress = { encodings = [ \"zstd\" ]; " \
+    "types = [ \"text/html\" ]; min_size = 1; max_size = 1; level = 1; max_at_once = 1; }; }; "
 #define HTTP                                                                                                \
     "http = { max_head = \"4KiB\"; max_uri = \"1KiB\"; max_fields = 9; max_body = 0; keepalive_requests = " \
     "0; keepalive_time = \"1s\"; min_receive_rate = 0; min_send_rate = 0; min_rate_window = \"1s\"; };\n"

@@ -46,7 +46,7 @@ static void open_stream(struct flow_rig *fr, struct maker *maker, enum relay_for
     pattern_fill(head, 0, sizeof(head));
     flow_rig_open(fr, ENDS_TCP, buffers, false);
     maker->fr = fr;
-    endpoint_open_stream(&fr->source, fr->rig.loop, make, maker);
+    endpoint_open_stream(&fr->source, fr->rig.loop, -1, make, maker);
     flow_rig_new(fr, force, head, sizeof(head));
 }
 
