@@ -124,9 +124,10 @@ static bool parse_content_length(struct http_request *request, struct http_slice
     *seen = true;
     uint64_t length = 0;
     for (size_t i = 0; i < value.size; i++) {
-        if (!is_digit(value.at[i]) || length > (UINT64_MAX - 9) / 10)
+        const uint64_t digit = (uint64_t)(value.at[i] - '0');
+        if (!is_digit(value.at[i]) || length > (UINT64_MAX - digit) / 10)
             return refuse(request, 400, "invalid Content-Length");
-        length = length * 10 + (uint64_t)(value.at[i] - '0');
+        length = length * 10 + digit;
     }
     if (value.size == 0)
         return refuse(request, 400, "invalid Content-Length");

@@ -1,5 +1,5 @@
-/* The request parser against a table of raw heads, each given whole and byte by byte: the answer must not
- * depend on how the bytes were cut. What it found in good requests is checked below the table. */
+/* The request parser: its limits, what it finds in good requests, and heads that aren't all there. What it
+ * refuses stands in a table of its own, see test_http_requests.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,234 +15,9 @@
 #define COMPLETE 0
 #define INCOMPLETE (-1)
 
-struct raw {
-    const char *text;
-    size_t size;
-    int expected; /* status, COMPLETE or INCOMPLETE */
-};
-#define RAW(text, expected)              \
-    {                                    \
-        text, sizeof(text) - 1, expected \
-    }
 #define HOST "Host: a\r\n"
 #define GET "GET / HTTP/1.1\r\n" HOST
 #define POST "POST / HTTP/1.1\r\n" HOST
-
-static const struct raw cases[] = {
-    /* --- the request line --- */
-    RAW("GET / HTTP/1.1\r\nHost: a\r\n\r\n", COMPLETE),
-    RAW("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", COMPLETE),
-    RAW("GET /a/b?c=d&e HTTP/1.1\r\nHost: a\r\n\r\n", COMPLETE),
-    RAW("GET http://a/b HTTP/1.1\r\nHost: a\r\n\r\n", COMPLETE),
-    RAW("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", COMPLETE),
-    RAW("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", COMPLETE),
-    RAW("DELETE /x HTTP/1.1\r\nHost: a\r\n\r\n", COMPLETE),
-    RAW("PATCH /x HTTP/1.1\r\nHost: a\r\n\r\n", COMPLETE),
-    RAW("TRACE /x HTTP/1.1\r\nHost: a\r\n\r\n", COMPLETE),
-    RAW("GET / HTTP/1.0\r\n\r\n", COMPLETE),
-    RAW("GET / HTTP/1.2\r\nHost: a\r\n\r\n", COMPLETE),
-    RAW("GET / HTTP/1.9\r\nHost: a\r\n\r\n", COMPLETE),
-    RAW("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", COMPLETE),
-    RAW("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW(" GET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("\tGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\nHost: a\n\n", 400),
-    RAW("GET / HTTP/1.1\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: a\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: a\r\n\n", 400),
-    RAW("GET / HTTP/1.1\r\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\rHost: a\r\n\r\n", 400),
-    RAW("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET /  HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400),
-    RAW("GET\t/\tHTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET /\r\n\r\n", 400),
-    RAW("GET\r\n\r\n", 400),
-    RAW("GET \r\n\r\n", 400),
-    RAW("GET  HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / \r\nHost: a\r\n\r\n", 400),
-    RAW("GET / http/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTTP/1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTTP/1.\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTTP/.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTTP/1.10\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTTP/01.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTTP/1,1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTTP/a.b\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / FTP/1.1.\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505),
-    RAW("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
-    RAW("GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
-    RAW("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
-    RAW("GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET /\x7f HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("G\0T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET: / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("GET/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("\"GET\" / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    RAW("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400), /* a TLS ClientHello */
-    RAW("\x80", 400),
-    RAW("\0", 400),
-    RAW("get / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    RAW("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    RAW("PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    RAW("GETX / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    RAW("M-SEARCH * HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-
-    /* --- not all there yet --- */
-    RAW("", INCOMPLETE),
-    RAW("G", INCOMPLETE),
-    RAW("\r", INCOMPLETE),
-    RAW("\r\n", INCOMPLETE),
-    RAW("GET / HTTP/1.1", INCOMPLETE),
-    RAW("GET / HTTP/1.1\r", INCOMPLETE),
-    RAW("GET / HTTP/1.1\r\n", INCOMPLETE),
-    RAW(GET, INCOMPLETE),
-    RAW(GET "\r", INCOMPLETE),
-    RAW(GET "Accept", INCOMPLETE),
-
-    /* --- header lines --- */
-    RAW(GET "A: b\r\n\r\n", COMPLETE),
-    RAW(GET "A:b\r\n\r\n", COMPLETE),
-    RAW(GET "A:\r\n\r\n", COMPLETE),
-    RAW(GET "A: \t \r\n\r\n", COMPLETE),
-    RAW(GET "A: b \t\r\n\r\n", COMPLETE),
-    RAW(GET "A:\tb\tc\r\n\r\n", COMPLETE),
-    RAW(GET "A: b: c\r\n\r\n", COMPLETE),
-    RAW(GET "A: \xc3\xa4\xff\r\n\r\n", COMPLETE), /* obs-text */
-    RAW(GET "!#$%&'*+-.^_`|~09azAZ: b\r\n\r\n", COMPLETE),
-    RAW(GET "A : b\r\n\r\n", 400),
-    RAW(GET "A\t: b\r\n\r\n", 400),
-    RAW(GET " A: b\r\n\r\n", 400),
-    RAW(GET "A: b\r\n c\r\n\r\n", 400), /* obs-fold */
-    RAW(GET "A: b\r\n\tc\r\n\r\n", 400),
-    RAW(GET "A: b\r\n \r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\n \r\nHost: a\r\n\r\n", 400),
-    RAW(GET "A\r\n\r\n", 400),
-    RAW(GET ": b\r\n\r\n", 400),
-    RAW(GET ":\r\n\r\n", 400),
-    RAW(GET "A B: c\r\n\r\n", 400),
-    RAW(GET "A(b): c\r\n\r\n", 400),
-    RAW(GET "A/b: c\r\n\r\n", 400),
-    RAW(GET "A\xc3\xa4: c\r\n\r\n", 400),
-    RAW(GET "A\0: c\r\n\r\n", 400),
-    RAW(GET "\0A: c\r\n\r\n", 400),
-    RAW(GET "A: b\0c\r\n\r\n", 400),
-    RAW(GET "A: b\rc\r\n\r\n", 400),
-    RAW(GET "A: b\r\r\n\r\n", 400),
-    RAW(GET "A: b\x0b\r\n\r\n", 400),
-    RAW(GET "A: b\x0c\r\n\r\n", 400),
-    RAW(GET "A: b\x1b[2J\r\n\r\n", 400),
-    RAW(GET "A: b\x7f\r\n\r\n", 400),
-    RAW(GET "A: b\nB: c\r\n\r\n", 400),
-    RAW(GET "A: b\n\nGET /x HTTP/1.1\r\n\r\n", 400),
-    RAW(GET "\rA: b\r\n\r\n", 400),
-
-    /* --- Host --- */
-    RAW("GET / HTTP/1.1\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", 400),
-    RAW("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost:\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: a?\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: a:80:80\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: :80\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: [::1]x\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: []\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: ::1\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: a%2\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: \xc3\xa4\r\n\r\n", 400),
-    RAW("GET / HTTP/1.0\r\nHost: a b\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
-    RAW("GET / HTTP/1.1\r\nHost: [::1]:8443\r\n\r\n", COMPLETE),
-    RAW("GET / HTTP/1.1\r\nHost: a.example.org:8080\r\n\r\n", COMPLETE),
-    RAW("GET / HTTP/1.1\r\nHost: 127.0.0.1:\r\n\r\n", COMPLETE),
-    RAW("GET / HTTP/1.1\r\nhOsT: a\r\n\r\n", COMPLETE),
-    RAW("GET / HTTP/1.1\r\nA: b\r\nHost:a\r\n\r\n", COMPLETE),
-
-    /* --- framing: the two lengths --- */
-    RAW(POST "Content-Length: 0\r\n\r\n", COMPLETE),
-    RAW(POST "Content-Length: 5\r\n\r\nhello", COMPLETE),
-    RAW(POST "Content-Length: 0005\r\n\r\nhello", COMPLETE),
-    RAW(POST "Content-Length: 18446744073709551600\r\n\r\n", COMPLETE),
-    RAW(POST "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 400),
-    RAW(POST "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", 400),
-    RAW(POST "Content-Length: 5\r\ncontent-length: 5\r\n\r\nhello", 400),
-    RAW(POST "Content-Length: 5, 5\r\n\r\nhello", 400),
-    RAW(POST "Content-Length: 5,\r\n\r\nhello", 400),
-    RAW(POST "Content-Length:\r\n\r\n", 400),
-    RAW(POST "Content-Length: -1\r\n\r\n", 400),
-    RAW(POST "Content-Length: +5\r\n\r\nhello", 400),
-    RAW(POST "Content-Length: 0x5\r\n\r\nhello", 400),
-    RAW(POST "Content-Length: 5 5\r\n\r\nhello", 400),
-    RAW(POST "Content-Length: 5.0\r\n\r\nhello", 400),
-    RAW(POST "Content-Length: 5e0\r\n\r\nhello", 400),
-    RAW(POST "Content-Length: \"5\"\r\n\r\nhello", 400),
-    RAW(POST "Content-Length: five\r\n\r\nhello", 400),
-    RAW(POST "Content-Length: 18446744073709551616\r\n\r\n", 400),
-    RAW(POST "Content-Length: 99999999999999999999999\r\n\r\n", 400),
-    RAW(POST "Content-Length : 5\r\n\r\nhello", 400),
-    RAW(POST "Content-Length\r\n : 5\r\n\r\nhello", 400),
-    RAW(POST "Content-Length:\r\n 5\r\n\r\nhello", 400),
-    RAW(POST "Content_Length: 5\r\n\r\nhello", COMPLETE), /* just another name */
-    RAW(POST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", COMPLETE),
-    RAW(POST "Transfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n", COMPLETE),
-    RAW(POST "transfer-encoding:chunked \r\n\r\n0\r\n\r\n", COMPLETE),
-    RAW(POST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n", 400),
-    RAW(GET "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello", 400),
-    RAW(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: chunked\r\nTransfer-encoding: x\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: chunked, chunked\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: chunked, identity\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: chunked, gzip\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: identity\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: gzip\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: xchunked\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: chunke\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: chunked,\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: ,chunked\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding:\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: chunked;q=1\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: \"chunked\"\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: \x0b"
-             "chunked\r\n\r\n",
-        400),
-    RAW(POST "Transfer-Encoding:\x0c"
-             "chunked\r\n\r\n",
-        400),
-    RAW(POST "Transfer-Encoding: chunked\0\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding : chunked\r\n\r\n", 400),
-    RAW(POST " Transfer-Encoding: chunked\r\n\r\n", 400),
-    RAW(POST "A: b\r\n Transfer-Encoding: chunked\r\n\r\n", 400),
-    RAW(POST "A: b\nTransfer-Encoding: chunked\r\n\r\n", 400),
-    RAW(POST "A: b\rTransfer-Encoding: chunked\r\n\r\n", 400),
-    RAW(POST "Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
-    RAW(POST "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n", 501),
-    RAW("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-    RAW("POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello", COMPLETE),
-    RAW(POST "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", COMPLETE),
-    RAW(GET "Upgrade: h2c\r\nConnection: Upgrade\r\n\r\n", COMPLETE),
-};
 
 static int result_of(const struct http_request *request, enum http_parse parse)
 {
@@ -289,24 +64,20 @@ static int parse_by_bytes(struct http_request *request, const char *text, size_t
     return result_of(request, http_request_parse(request, text, size));
 }
 
-static void test_table(void **state)
+static void test_unfinished_heads(void **state)
 {
+    static const char *const table[] = {
+        "",  "G",      "\r",         "\r\n", "GET / HTTP/1.1", "GET / HTTP/1.1\r", "GET / HTTP/1.1\r\n",
+        GET, GET "\r", GET "Accept",
+    };
     (void)state;
-    int failures = 0;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         static struct http_request request;
-        char *copy = copy_of(cases[i].text, cases[i].size);
-        int whole = parse_whole(&request, copy, cases[i].size);
-        int bytes = parse_by_bytes(&request, copy, cases[i].size);
-        if (whole != cases[i].expected || bytes != cases[i].expected) {
-            print_error("case %zu: expected %d, whole %d, by bytes %d: %s\n", i, cases[i].expected, whole,
-                        bytes, cases[i].text);
-            failures++;
-        }
+        char *copy = copy_of(table[i], strlen(table[i]));
+        assert_int_equal(parse_whole(&request, copy, strlen(table[i])), INCOMPLETE);
+        assert_int_equal(parse_by_bytes(&request, copy, strlen(table[i])), INCOMPLETE);
         free(copy);
     }
-    assert_int_equal(failures, 0);
-    assert_true(sizeof(cases) / sizeof(cases[0]) >= 150);
 }
 
 /* A head of `lines` extra lines, or with a request line or a field of a given length. */
@@ -469,9 +240,9 @@ int main(void)
 {
     limits = fixture_http_limits;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),      cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_limit_told), cmocka_unit_test(test_field_count),
-        cmocka_unit_test(test_contents),   cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_unfinished_heads), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_limit_told),       cmocka_unit_test(test_field_count),
+        cmocka_unit_test(test_contents),         cmocka_unit_test(test_keep_alive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
