@@ -47,6 +47,9 @@ void check_add_backend(struct conf_problems *problems, struct conf_place place,
                        const struct conf_backend *backend, const char *key, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* Whether one of its segments is "." or "..". */
+bool check_has_dots(const char *path);
+
 /* A problem of files.NAME.KEY. */
 void check_add_files(struct conf_problems *problems, struct conf_place place, const struct conf_files *files,
                      const char *key, const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -33,9 +33,9 @@ static bool is_uri(const char *text)
     return strncmp(text, "$uri", 4) == 0 && !isalnum((unsigned char)text[4]) && text[4] != '_';
 }
 
-static bool has_dots(const char *text)
+bool check_has_dots(const char *path)
 {
-    for (const char *at = text; *at != '\0'; at += strcspn(at, "/")) {
+    for (const char *at = path; *at != '\0'; at += strcspn(at, "/")) {
         at += strspn(at, "/");
         size_t size = strcspn(at, "/");
         if ((size == 1 && at[0] == '.') || (size == 2 && at[0] == '.' && at[1] == '.')) {
@@ -64,7 +64,7 @@ static const char *problem_of_try(const char *text, bool is_last)
     if (text[0] != '/' && variable != text) {
         return "begin it with $uri, or with a slash for a path beneath the root";
     }
-    return has_dots(text) ? "it can't have \".\" or \"..\": write where they lead" : NULL;
+    return check_has_dots(text) ? "it can't have \".\" or \"..\": write where they lead" : NULL;
 }
 
 static void check_try_files(const struct conf_files *files, struct conf_problems *problems)

@@ -154,6 +154,46 @@ static void check_cache_rule(const struct conf_files *files, const struct conf_c
     free(key);
 }
 
+/* The entry before it that has this status, or itself with it again; NULL: none. */
+static const struct conf_error_page *paged_before(const struct conf_error_page *pages, size_t entry,
+                                                  size_t at)
+{
+    for (size_t i = 0; i <= entry; i++) {
+        size_t count = i < entry ? pages[i].status_count : at;
+        for (size_t j = 0; j < count; j++) {
+            if (pages[i].status[j] == pages[entry].status[at]) {
+                return &pages[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+static void check_error_page(const struct conf_files *files, const struct conf_error_page *page,
+                             struct conf_problems *problems)
+{
+    size_t index = (size_t)(page - files->policy.error_pages);
+    for (size_t i = 0; i < page->status_count; i++) {
+        const struct conf_error_page *other = paged_before(files->policy.error_pages, index, i);
+        if (other != NULL) {
+            char *key = memory_format("error_pages[%zu].status", index);
+            check_add_files(problems, page->status_place, files, key,
+                            "%u has a page already (line %d): delete one of the two", page->status[i],
+                            other->status_place.line);
+            free(key);
+        }
+    }
+    const char *path = page->path;
+    if (path != NULL && (path[0] != '/' || path[strlen(path) - 1] == '/' || check_has_dots(path))) {
+        char *key = memory_format("error_pages[%zu].path", index);
+        check_add_files(problems, page->path_place, files, key,
+                        "\"%s\" is no path of a file: begin it with a slash, end it without one, and write "
+                        "where \".\" and \"..\" lead",
+                        path);
+        free(key);
+    }
+}
+
 /* type "/" subtype, and parameters that a field may hold. */
 static void check_type(const struct conf_files *files, struct conf_place place, const char *key,
                        const char *type, struct conf_problems *problems)
@@ -220,6 +260,9 @@ void check_http_policy(const struct conf_files *files, struct conf_problems *pro
     check_hsts(files, problems);
     for (size_t i = 0; i < policy->cache_rule_count; i++) {
         check_cache_rule(files, &policy->cache_rules[i], problems);
+    }
+    for (size_t i = 0; i < policy->error_page_count; i++) {
+        check_error_page(files, &policy->error_pages[i], problems);
     }
     for (size_t i = 0; i < policy->mime_type_count; i++) {
         check_mime_type(files, &policy->mime_types[i], problems);

@@ -35,6 +35,9 @@ static void free_value(const struct schema_key *key, char *object)
     case SCHEMA_ADDRESS:
         conf_address_clear(slot);
         break;
+    case SCHEMA_INTEGERS:
+        free(*(unsigned **)slot);
+        break;
     case SCHEMA_CIDRS:
         free(*(struct conf_cidr **)slot);
         break;

@@ -255,6 +255,12 @@ struct conf_mime_type {
     char *type;
     struct conf_place place, extensions_place, type_place;
 };
+struct conf_error_page {
+    unsigned *status; /* 400 .. 599 */
+    size_t status_count;
+    char *path; /* beneath the root, a slash first */
+    struct conf_place place, status_place, path_place;
+};
 struct conf_http_policy {
     char *server; /* the Server field's value; "off": none */
     struct conf_header *headers;
@@ -263,6 +269,8 @@ struct conf_http_policy {
     struct conf_hsts hsts;
     struct conf_cache_rule *cache_rules; /* the first that matches holds */
     size_t cache_rule_count;
+    struct conf_error_page *error_pages; /* no status twice */
+    size_t error_page_count;
     struct conf_mime_type *mime_types;
     size_t mime_type_count;
     char *default_type;

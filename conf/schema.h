@@ -22,6 +22,7 @@ enum schema_type {
     SCHEMA_ADDRESS,    /* struct conf_address */
     SCHEMA_REFERENCE,  /* pointer to an element of the NAMED key `target` of the top level */
     SCHEMA_REFERENCES, /* an array of such pointers and a count */
+    SCHEMA_INTEGERS,   /* unsigned * and a count, at least one */
     SCHEMA_CIDRS,      /* struct conf_cidr * and a count */
     SCHEMA_STRINGS,    /* char ** and a count; each of `choices`, if there are any */
     SCHEMA_GROUP,      /* a nested group, at a fixed place */
@@ -38,7 +39,7 @@ struct schema_key {
                              STRINGS what stands between the outermost quotes: several have `", "` between */
     bool required;
     bool fixed; /* a reload can't change it */
-    /* INTEGER, DURATION and AGE (ms), SIZE (bytes); of several: min elements */
+    /* INTEGER, each of INTEGERS, DURATION and AGE (ms), SIZE (bytes); of other lists: min elements */
     uint64_t min, max;
     const char *const *choices;           /* ends with NULL */
     const char *forbidden;                /* STRINGS: characters that none may contain */

@@ -1,4 +1,4 @@
-/* The keys inside headers, hsts, cache_control and mime_types. */
+/* The keys inside headers, hsts, cache_control, error_pages and mime_types. */
 #include "conf/schema_policy.h"
 
 static const struct schema_key header_keys[] = {
@@ -97,6 +97,36 @@ const struct schema_section schema_cache_rule = {
     .size = sizeof(struct conf_cache_rule),
     .name_offset = SCHEMA_NOWHERE,
     .place_offset = offsetof(struct conf_cache_rule, place),
+};
+
+static const struct schema_key error_page_keys[] = {
+    {
+        .name = "status",
+        .type = SCHEMA_INTEGERS,
+        .help = "The statuses that it stands for",
+        .example = "[ 500, 503 ]",
+        .required = true,
+        .min = 400,
+        .max = 599,
+        .offset = offsetof(struct conf_error_page, status),
+        .count_offset = offsetof(struct conf_error_page, status_count),
+        .place_offset = offsetof(struct conf_error_page, status_place),
+    },
+    {
+        .name = "path",
+        .type = SCHEMA_STRING,
+        .help = "The page, beneath the same root; where it can't be opened, the built-in one is sent",
+        .example = "\"/errors/50x.html\"",
+        .required = true,
+        .offset = offsetof(struct conf_error_page, path),
+        .place_offset = offsetof(struct conf_error_page, path_place),
+    },
+};
+const struct schema_section schema_error_page = {
+    SECTION_KEYS(error_page_keys),
+    .size = sizeof(struct conf_error_page),
+    .name_offset = SCHEMA_NOWHERE,
+    .place_offset = offsetof(struct conf_error_page, place),
 };
 
 static const struct schema_key mime_type_keys[] = {

@@ -36,6 +36,15 @@
             .count_offset = offsetof(owner, policy.cache_rule_count),                                     \
         },                                                                                                \
         {                                                                                                 \
+            .name = "error_pages",                                                                        \
+            .type = SCHEMA_LIST,                                                                          \
+            .help = "Files that stand in for the small built-in pages of errors",                         \
+            .example = "( { status = [ 404 ]; path = \"/404.html\"; } )",                                 \
+            .section = &schema_error_page,                                                                \
+            .offset = offsetof(owner, policy.error_pages),                                                \
+            .count_offset = offsetof(owner, policy.error_page_count),                                     \
+        },                                                                                                \
+        {                                                                                                 \
             .name = "mime_types",                                                                         \
             .type = SCHEMA_LIST,                                                                          \
             .help = "Content types of extensions that the built-in list doesn't have, or has otherwise",  \

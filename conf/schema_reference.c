@@ -88,6 +88,10 @@ void schema_describe(const struct schema_key *key, char text[SCHEMA_EXPECTED_MAX
         append(text, key->target);
         append(text, "`");
         break;
+    case SCHEMA_INTEGERS:
+        append(text, "a list of whole numbers");
+        append_range(key, text);
+        break;
     case SCHEMA_CIDRS:
         append(text, "a list of ranges of addresses");
         break;

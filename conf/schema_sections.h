@@ -21,6 +21,7 @@ extern const struct schema_section schema_files;                            /* s
 extern const struct schema_section schema_site;                             /* struct conf_site */
 extern const struct schema_section schema_header;                           /* struct conf_header */
 extern const struct schema_section schema_cache_rule;                       /* struct conf_cache_rule */
+extern const struct schema_section schema_error_page;                       /* struct conf_error_page */
 extern const struct schema_section schema_mime_type;                        /* struct conf_mime_type */
 extern const struct schema_section schema_hsts;                             /* struct conf_hsts */
 extern const struct schema_section schema_listener;                         /* struct conf_listener */

@@ -55,16 +55,27 @@ const char *value_kind(const config_setting_t *setting)
     }
 }
 
-/* INTEGER, DURATION, AGE and SIZE, each into its own C type. `written`: as the operator wrote it. */
+/* `written`: as the operator wrote it. */
+static bool number_allowed(const struct value *value, uint64_t number, bool negative, const char *written)
+{
+    if (!negative && number >= value->key->min && number <= value->key->max) {
+        return true;
+    }
+    char text[SCHEMA_EXPECTED_MAX];
+    schema_describe(value->key, text);
+    conf_problem_add(value->load->problems, value->place, value->path, "%s is out of range: choose %s",
+                     written, text);
+    return false;
+}
+
+/* INTEGER, DURATION, AGE and SIZE, each into its own C type. */
 static void store_number(const struct value *value, uint64_t number, bool negative, const char *written)
 {
     const struct schema_key *key = value->key;
-    if (negative || number < key->min || number > key->max) {
-        char text[SCHEMA_EXPECTED_MAX];
-        schema_describe(key, text);
-        conf_problem_add(value->load->problems, value->place, value->path, "%s is out of range: choose %s",
-                         written, text);
-    } else if (key->type == SCHEMA_SIZE) {
+    if (!number_allowed(value, number, negative, written)) {
+        return;
+    }
+    if (key->type == SCHEMA_SIZE) {
         *(uint64_t *)slot(value) = number;
     } else if (key->type == SCHEMA_DURATION) {
         *(uint32_t *)slot(value) = (uint32_t)number;
@@ -247,6 +258,40 @@ static bool store_element(const struct value *value, const char *text, void *ele
     }
 }
 
+static bool is_number(const config_setting_t *setting)
+{
+    return config_setting_type(setting) == CONFIG_TYPE_INT ||
+           config_setting_type(setting) == CONFIG_TYPE_INT64;
+}
+
+static void store_integers(const struct value *value, const config_setting_t *setting)
+{
+    int length = config_setting_length(setting);
+    unsigned *numbers = memory_calloc((size_t)length, sizeof(*numbers));
+    size_t count = 0;
+    if (length == 0) {
+        conf_problem_add(value->load->problems, value->place, value->path,
+                         "empty: at least one is needed, such as %s", value->key->example);
+    }
+    for (int i = 0; i < length; i++) {
+        const config_setting_t *element = config_setting_get_elem(setting, (unsigned)i);
+        struct value one = *value;
+        char *path = memory_format("%s[%d]", value->path, i), written[32];
+        long long number = config_setting_get_int64(element);
+        one.path = path;
+        one.place = load_place(value->load, element);
+        snprintf(written, sizeof(written), "%lld", number);
+        if (!is_number(element)) {
+            expected(&one, value_kind(element));
+        } else if (number_allowed(&one, (uint64_t)number, number < 0, written)) {
+            numbers[count++] = (unsigned)number;
+        }
+        free(path);
+    }
+    *(unsigned **)slot(value) = numbers;
+    *(size_t *)(void *)(value->object + value->key->count_offset) = count;
+}
+
 /* STRINGS, CIDRS and REFERENCES. */
 static void store_strings(const struct value *value, const config_setting_t *setting)
 {
@@ -289,7 +334,7 @@ void value_load(struct load *load, const struct schema_key *key, const config_se
         }
     } else if (text != NULL) {
         store_text(&value, text);
-    } else if (takes_number && (type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64)) {
+    } else if (takes_number && is_number(setting)) {
         long long number = config_setting_get_int64(setting);
         char written[32];
         snprintf(written, sizeof(written), "%lld", number);
@@ -299,6 +344,8 @@ void value_load(struct load *load, const struct schema_key *key, const config_se
     } else if ((key->type == SCHEMA_STRINGS || key->type == SCHEMA_CIDRS || key->type == SCHEMA_REFERENCES) &&
                (type == CONFIG_TYPE_ARRAY || type == CONFIG_TYPE_LIST)) {
         store_strings(&value, setting);
+    } else if (key->type == SCHEMA_INTEGERS && (type == CONFIG_TYPE_ARRAY || type == CONFIG_TYPE_LIST)) {
+        store_integers(&value, setting);
     } else {
         expected(&value, value_kind(setting));
     }

@@ -31,8 +31,12 @@ static void cancel(void *arg, struct http_exchange *exchange)
 
 struct http_handler http_files_handler(const struct http_files *files)
 {
-    return (struct http_handler){
-        .handle = handle, .cancel = cancel, .arg = (void *)files, .policy = files->policy};
+    return (struct http_handler){.handle = handle, .cancel = cancel, .arg = (void *)files, .files = files};
+}
+
+const struct http_policy *http_files_policy(const struct http_files *files)
+{
+    return files->policy;
 }
 
 static bool copy_index(struct http_files *files, const struct http_files_options *options)

@@ -14,6 +14,7 @@
 
 struct http_compression_options;
 struct http_files;
+struct http_policy;
 
 struct http_files_options {
     const char *root;   /* a directory */
@@ -41,3 +42,6 @@ void http_files_free(struct http_files *files);
 
 /* Borrows files. Looks up what is behind the prefix of the request's target. */
 struct http_handler http_files_handler(const struct http_files *files);
+
+/* What is added to its answers. */
+const struct http_policy *http_files_policy(const struct http_files *files);

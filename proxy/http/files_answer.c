@@ -102,24 +102,31 @@ const char *files_type(const struct files_lookup *lookup)
     return http_policy_type(lookup->files->policy, lookup->path);
 }
 
-void files_answer_file(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open,
-                       const struct files_representation *representation)
+void files_describe(const struct http_files *files, const char *path, const struct stat *stat,
+                    struct http_file *file)
 {
-    const struct http_files *files = lookup->files;
-    const struct http_file file = {
-        .fd = fd,
-        .open = open,
+    *file = (struct http_file){
+        .fd = -1,
         .size = (uint64_t)stat->st_size,
         .mtime = stat->st_mtim.tv_sec,
         .inode = stat->st_ino,
         .mtime_ns = (uint64_t)stat->st_mtim.tv_sec * 1000000000 + (uint64_t)stat->st_mtim.tv_nsec,
         .is_regular = true,
         .in_memory = files->kind == HTTP_ROOT_MEMORY && stat->st_dev == files->device,
-        .content_type = files_type(lookup),
-        .cache = http_policy_cache_rule(files->policy, lookup->path),
-        .coding = representation->coding,
-        .compression = representation->on_the_fly ? files->compression : NULL,
-        .varies = representation->varies,
+        .content_type = http_policy_type(files->policy, path),
+        .cache = http_policy_cache_rule(files->policy, path),
     };
+}
+
+void files_answer_file(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open,
+                       const struct files_representation *representation)
+{
+    struct http_file file;
+    files_describe(lookup->files, lookup->path, stat, &file);
+    file.fd = fd;
+    file.open = open;
+    file.coding = representation->coding;
+    file.compression = representation->on_the_fly ? lookup->files->compression : NULL;
+    file.varies = representation->varies;
     http_respond_file(release(lookup), &file);
 }

@@ -16,6 +16,7 @@
 #include "proxy/http/target.h"
 #include "proxy/http/try_files.h"
 
+struct http_file;
 struct open_file;
 
 struct http_files {
@@ -88,6 +89,9 @@ struct files_representation {
 };
 /* The content type of lookup->path. */
 const char *files_type(const struct files_lookup *lookup);
+/* What is known of a file by its name and stat; fd, open and representation are left to the caller. */
+void files_describe(const struct http_files *files, const char *path, const struct stat *stat,
+                    struct http_file *file);
 /* Takes the file, of which lookup->path is the name but for a coding's suffix; open: NULL, or the reference
  * that holds fd. */
 void files_answer_file(struct files_lookup *lookup, int fd, const struct stat *stat, struct open_file *open,

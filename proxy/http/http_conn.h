@@ -15,7 +15,7 @@
 struct http_conn;
 struct http_request;  /* request.h */
 struct http_exchange; /* one request and its answer to be */
-struct http_policy;   /* policy.h */
+struct http_files;    /* files.h */
 
 /* Answers one request through exactly one http_respond_* call, now or later (opening a file may take time).
  * `request` is valid until that call returns; its `resolved` has the path, its method is GET or HEAD (or
@@ -27,7 +27,7 @@ struct http_handler {
     void (*cancel)(void *arg, struct http_exchange *exchange);
     void *arg;
     bool any_method;
-    const struct http_policy *policy; /* what is added to answers, also where it isn't asked; NULL: nothing */
+    const struct http_files *files; /* whose policy and error pages answers get, also where it isn't asked */
 };
 
 struct disk_port;
@@ -43,8 +43,8 @@ void http_respond_status(struct http_exchange *exchange, int status, const char 
 void http_exchange_set_data(struct http_exchange *exchange, void *data);
 void *http_exchange_data(const struct http_exchange *exchange);
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
-/* What is added to the answer, instead of what the handler's policy says; borrowed. NULL: nothing. */
-void http_exchange_set_policy(struct http_exchange *exchange, const struct http_policy *policy);
+/* Whose policy and error pages the answer gets instead of the handler's; borrowed. NULL: none. */
+void http_exchange_set_files(struct http_exchange *exchange, const struct http_files *files);
 /* Whether the answer may be a body that is made on the way, in chunks: connection and request allow it. */
 bool http_exchange_takes_stream(const struct http_exchange *exchange);
 /* The worker's, NULL: none. */

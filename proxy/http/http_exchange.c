@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/http/error_page.h"
+#include "proxy/http/files.h"
 #include "proxy/http/open_files.h"
+#include "proxy/http/policy.h"
 
 struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loop,
                                         const struct http_limits *limits, const struct report *template,
@@ -23,7 +26,8 @@ struct http_exchange *http_exchange_new(struct http_conn *conn, struct loop *loo
     exchange->handler = NULL;
     exchange->data = NULL;
     http_request_init(&exchange->request, limits, exchange->fields);
-    exchange->policy = NULL;
+    exchange->files = NULL;
+    exchange->page = NULL;
     exchange->secure = false;
     exchange->path = NULL;
     exchange->handed = exchange->answered = exchange->failed = exchange->close = false;
@@ -48,6 +52,7 @@ void http_exchange_free(struct http_exchange *exchange)
 {
     if (!exchange)
         return;
+    error_page_cancel(exchange->page);
     flow_free(exchange->flow);
     http_multipart_free(exchange->multipart);
     http_fill_stop(&exchange->fill);
@@ -79,7 +84,7 @@ bool http_handler_takes(const struct http_handler *handler, enum http_method met
 void http_exchange_hand(struct http_exchange *exchange, const struct http_handler *handler)
 {
     exchange->handler = handler;
-    exchange->policy = handler->policy;
+    exchange->files = handler->files;
     if (!http_handler_takes(handler, exchange->request.method)) {
         http_respond_method(exchange);
         return;
@@ -93,9 +98,9 @@ const struct http_request *http_exchange_request(const struct http_exchange *exc
     return &exchange->request;
 }
 
-void http_exchange_set_policy(struct http_exchange *exchange, const struct http_policy *policy)
+void http_exchange_set_files(struct http_exchange *exchange, const struct http_files *files)
 {
-    exchange->policy = policy;
+    exchange->files = files;
 }
 
 /* RFC 9112 6.1: a client of HTTP/1.0 may not know chunks. Of a stream no range can be had. */
@@ -128,7 +133,8 @@ void http_exchange_begin(struct http_exchange *exchange, int status)
     assert(!exchange->answered);
     exchange->report.status = status;
     http_head_begin(&exchange->head, status);
-    const struct http_slice fields = http_policy_fields(exchange->policy, status, exchange->secure);
+    const struct http_policy *policy = exchange->files ? http_files_policy(exchange->files) : NULL;
+    const struct http_slice fields = http_policy_fields(policy, status, exchange->secure);
     http_head_add_bytes(&exchange->head, fields.at, fields.size);
 }
 
@@ -184,6 +190,12 @@ void http_respond_method(struct http_exchange *exchange)
 }
 
 void http_respond_status(struct http_exchange *exchange, int status, const char *extra_headers)
+{
+    if (!exchange->files || !error_page_start(exchange, status, extra_headers))
+        http_respond_built_in(exchange, status, extra_headers);
+}
+
+void http_respond_built_in(struct http_exchange *exchange, int status, const char *extra_headers)
 {
     char page[HTTP_PAGE_MAX];
     size_t size = http_status_page(status, page);

@@ -10,11 +10,12 @@
 #include "proxy/http/fill.h"
 #include "proxy/http/http_conn.h"
 #include "proxy/http/multipart.h"
-#include "proxy/http/policy.h"
 #include "proxy/http/request.h"
 #include "proxy/http/response.h"
 #include "relay/endpoint.h"
 #include "relay/flow.h"
+
+struct error_page; /* error_page.h */
 
 struct http_exchange {
     struct http_conn *conn;
@@ -22,8 +23,9 @@ struct http_exchange {
     const struct http_handler *handler; /* who has it, borrowed; NULL: nobody yet */
     void *data;                         /* the handler's */
 
-    const struct http_policy *policy; /* NULL: none */
-    bool secure;                      /* over TLS */
+    const struct http_files *files; /* whose policy and error pages it gets; NULL: none */
+    struct error_page *page;        /* being opened; NULL: none is */
+    bool secure;                    /* over TLS */
 
     struct http_request request; /* points into the connection's buffer, into path and fields */
     char *path;                  /* memory of request.resolved */
@@ -77,6 +79,8 @@ void http_exchange_update(const struct http_exchange *exchange, struct report *r
 void http_exchange_hand(struct http_exchange *exchange, const struct http_handler *handler);
 bool http_handler_takes(const struct http_handler *handler, enum http_method method);
 void http_respond_method(struct http_exchange *exchange); /* 405 */
+/* As http_respond_status(), but always the page made here. */
+void http_respond_built_in(struct http_exchange *exchange, int status, const char *extra_headers);
 
 /* For what answers: status line and the fields of every head, to be followed by http_head_add() on ->head. */
 void http_exchange_begin(struct http_exchange *exchange, int status);

@@ -37,7 +37,7 @@ static bool begin_exchange(struct http_conn *conn)
     conn->exchange->ids = conn->options.ids;
     conn->exchange->open_files = conn->options.open_files;
     conn->exchange->disk = conn->options.disk;
-    conn->exchange->policy = conn->options.handler.policy;
+    conn->exchange->files = conn->options.handler.files;
     conn->exchange->secure = conn->client->kind == ENDPOINT_TLS;
     conn->exchange->streams = plan_allows_stream(&conn->options.policy);
     conn->had_first = true;

@@ -17,6 +17,7 @@ struct pattern {
 };
 
 struct http_policy {
+    const struct conf_http_policy *conf;
     struct http_head fields[2][2]; /* by secure, and whether the answer is an error */
     struct http_mime *mime;
     size_t rule_count, pattern_count;
@@ -90,6 +91,7 @@ struct http_policy *http_policy_new(const struct conf_http_policy *conf)
     conf = conf ? conf : &plain;
     if (!policy)
         return NULL;
+    policy->conf = conf;
     policy->mime = http_mime_new(conf);
     if (policy->mime && make_fields(policy, conf) && make_rules(policy, conf))
         return policy;
@@ -117,7 +119,7 @@ struct http_slice http_policy_fields(const struct http_policy *policy, int statu
     if (!policy)
         return (struct http_slice){server, sizeof(server) - 1};
     const struct http_head *text = &policy->fields[secure][status >= 400];
-    return (struct http_slice){text->data, text->size};
+    return (struct http_slice){text->data ? text->data : "", text->size};
 }
 
 const struct http_cache_rule *http_policy_cache_rule(const struct http_policy *policy, const char *path)
@@ -132,4 +134,16 @@ const struct http_cache_rule *http_policy_cache_rule(const struct http_policy *p
 const char *http_policy_type(const struct http_policy *policy, const char *name)
 {
     return http_mime_type(policy->mime, name);
+}
+
+/* Errors are rare, and pages few. */
+const char *http_policy_error_page(const struct http_policy *policy, int status)
+{
+    for (size_t i = 0; i < policy->conf->error_page_count; i++) {
+        const struct conf_error_page *page = &policy->conf->error_pages[i];
+        for (size_t j = 0; j < page->status_count; j++)
+            if ((int)page->status[j] == status)
+                return page->path + strspn(page->path, "/");
+    }
+    return NULL;
 }

@@ -28,3 +28,7 @@ const struct http_cache_rule *http_policy_cache_rule(const struct http_policy *p
 
 /* The content type of a file of that name, charset included; lives as long as policy. */
 const char *http_policy_type(const struct http_policy *policy, const char *name);
+
+/* The file that stands in for the page of a status, beneath the root, without a slash first; NULL: the
+ * built-in one does. */
+const char *http_policy_error_page(const struct http_policy *policy, int status);

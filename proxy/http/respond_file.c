@@ -76,7 +76,7 @@ static void add_validators(struct http_exchange *exchange, const struct http_val
     http_head_add_text(&exchange->head, "\r\n");
 }
 
-static void drop_file(const struct http_file *file)
+void http_file_drop(const struct http_file *file)
 {
     if (file->open)
         open_file_unref(file->open);
@@ -137,7 +137,7 @@ static void respond_encoded(struct http_exchange *exchange, const struct http_fi
                             const struct http_validators *validators)
 {
     if (!http_exchange_wants_body(exchange)) {
-        drop_file(file);
+        http_file_drop(file);
     } else if (!take_encoded(exchange, file)) {
         struct http_file as_it_is = *file;
         as_it_is.coding = HTTP_CODING_IDENTITY;
@@ -183,7 +183,7 @@ static void respond_bytes(struct http_exchange *exchange, const struct http_file
     if (http_exchange_wants_body(exchange) && last > first)
         take_file(exchange, file, first, last);
     else
-        drop_file(file);
+        http_file_drop(file);
     http_exchange_end(exchange);
 }
 
@@ -215,7 +215,7 @@ static void respond_unsatisfiable(struct http_exchange *exchange, const struct h
 {
     char line[64];
     snprintf(line, sizeof(line), "Content-Range: bytes */%" PRIu64 "\r\n", file->size);
-    drop_file(file);
+    http_file_drop(file);
     http_respond_status(exchange, 416, line);
 }
 
@@ -260,15 +260,28 @@ void http_respond_file(struct http_exchange *exchange, const struct http_file *f
         respond_content(exchange, file, &validators);
         return;
     case HTTP_CONDITION_FAILED:
-        drop_file(file);
+        http_file_drop(file);
         http_respond_status(exchange, 412, NULL);
         return;
     case HTTP_CONDITION_NOT_MODIFIED:
-        drop_file(file);
+        http_file_drop(file);
         http_exchange_begin(exchange, 304);
         add_caching(exchange, file);
         add_validators(exchange, &validators);
         http_exchange_end(exchange);
         return;
     }
+}
+
+void http_respond_page(struct http_exchange *exchange, int status, const struct http_file *file,
+                       const char *extra_headers)
+{
+    http_exchange_begin(exchange, status);
+    http_head_add(&exchange->head, "Content-Type: %s\r\nContent-Length: %" PRIu64 "\r\n%s",
+                  file->content_type, file->size, extra_headers ? extra_headers : "");
+    if (http_exchange_wants_body(exchange) && file->size > 0)
+        take_file(exchange, file, 0, file->size);
+    else
+        http_file_drop(file);
+    http_exchange_end(exchange);
 }

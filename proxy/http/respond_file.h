@@ -30,3 +30,9 @@ struct http_file {
 /* A file: conditionals (RFC 9110 13.2.2, in its order), ranges, validators and HEAD are worked out here. Its
  * ETag is strong; weak, and another, while the file may still change unnoticed (conditional.h). */
 void http_respond_file(struct http_exchange *exchange, const struct http_file *file);
+/* The file as the page of an error: whole, whatever was asked for, and without what would let it be taken for
+ * the resource. extra_headers: whole lines, or NULL. */
+void http_respond_page(struct http_exchange *exchange, int status, const struct http_file *file,
+                       const char *extra_headers);
+/* Instead of either: lets go of it. */
+void http_file_drop(const struct http_file *file);

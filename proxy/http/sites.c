@@ -110,13 +110,13 @@ static const struct path *path_of(const struct http_site *site, const struct htt
     return NULL;
 }
 
-/* What a site answers by itself has the header fields of the files that it stands in for, those of the
- * nearest path that has any: HSTS holds for redirects too. */
-static const struct http_policy *policy_of(const struct http_site *site, const struct http_target *target)
+/* What a site answers by itself has the header fields and error pages of the files that it stands in for,
+ * those of the nearest path that has any: HSTS holds for redirects too. */
+static const struct http_files *files_of(const struct http_site *site, const struct http_target *target)
 {
     for (size_t i = 0; i < site->path_count; i++)
         if (site->paths[i].action.handler && site_path_matches(&site->paths[i].match, target))
-            return site->paths[i].action.handler->policy;
+            return site->paths[i].action.handler->files;
     return NULL;
 }
 
@@ -157,7 +157,7 @@ static void handle(void *arg, const struct http_request *request, struct http_ex
         return;
     }
     http_exchange_set_site(exchange, site->name);
-    http_exchange_set_policy(exchange, policy_of(site, &request->resolved));
+    http_exchange_set_files(exchange, files_of(site, &request->resolved));
     const bool to_https = !tls && site->https_port != 0;
     const char *wanted = site->has_canonical ? site->canonical : host;
     if (to_https)

@@ -2,7 +2,8 @@
 import os
 import pytest
 
-from support import env, http
+from support import env, http, records
+from support.payload import Payload
 
 HEADERS = ({"name": "X-Frame-Options", "value": "DENY"},
            {"name": "X-Content-Type-Options", "value": "nosniff", "always": True})
@@ -85,6 +86,61 @@ def test_content_types(both, certs, root):
     for path, expected in (("/a.FOO", "text/x-foo; charset=iso-8859-1"), ("/a.html", "text/html; charset=iso-8859-1"),
                            ("/a.wasm", "application/wasm"), ("/LICENSE", "text/plain; charset=iso-8859-1")):
         assert head(daemon, certs, "web", path)[1]["content-type"] == expected
+
+
+def paged(root):
+    """The page of 404 with its payload, and the keys that name it."""
+    page = Payload(30_000)
+    page.write_to(root / "404.html")
+    return page, {"error_pages": ({"status": [404], "path": "/404.html"}, {"status": [416], "path": "/none.html"}),
+                  "headers": HEADERS}
+
+
+def check_page(daemon, url, page, relay, tls, ca=None):
+    """Fetches what isn't there: its page, in the mode that a file goes in, and the fields that belong to an error."""
+    done = http.curl("-i", "-r", "0-9", url, ca=ca)
+    top, body = done.stdout.split(b"\r\n\r\n", 1)
+    lines = top.decode().lower().split("\r\n")
+    assert lines[0] == "http/1.1 404 not found" and body == page.bytes(), top
+    assert "x-content-type-options: nosniff" in lines and "content-type: text/html; charset=utf-8" in lines
+    names = {line.split(":")[0] for line in lines[1:]}
+    assert not names & {"etag", "last-modified", "accept-ranges", "content-range", "x-frame-options"}, names
+    records.check_file(daemon.wait_record(), relay, page.size, tls=tls, statuses=(404,))
+
+
+@pytest.mark.parametrize("relay", ["auto", "sendfile", "mmap", "copy"])
+def test_error_pages_go_as_files_do(relay, both, certs, root):
+    page, keys = paged(root)
+    daemon = both(root, relay, **keys)
+    check_page(daemon, daemon.url("web", "/none"), page, relay, tls=False)
+    done = http.curl("-i", "-r", "9-", daemon.url("web", "/a.txt"))
+    assert done.stdout.startswith(b"HTTP/1.1 416 ") and b"Content-Range: bytes */5\r\n" in done.stdout
+    assert b"<!doctype html>" in done.stdout, "its page isn't there: the built-in one"
+    done = http.curl("-I", daemon.url("web", "/none"))
+    assert b"Content-Length: 30000\r\n" in done.stdout and done.returncode == 0, done
+    (root / "404.html").unlink()
+    env.wait_for(lambda: b"<!doctype html>" in http.curl(daemon.url("web", "/none")).stdout, "the built-in page")
+
+
+@pytest.mark.ktls
+@pytest.mark.parametrize("relay", ["auto", "copy", *(("sendfile", "mmap") if env.KTLS else ())])
+def test_error_pages_over_tls(relay, file_server, certs, root):
+    page, keys = paged(root)
+    daemon = file_server(root, {"tls": "main", "relay": relay}, files=keys, tls={"main": certs.tls()})
+    check_page(daemon, daemon.url("web", "/none", scheme="https"), page, relay, tls=True, ca=certs.ca)
+
+
+def test_what_a_site_answers_by_itself_is_decorated_too(sluice, certs, root):
+    page, keys = paged(root)
+    daemon = sluice(files={"media": {"root": root, "hsts": {}, **keys}}, tls={"main": certs.tls()},
+                    sites={"all": {"paths": ({"prefix": "/", "files": "media"}, {"prefix": "/gone/", "status": 404},
+                                             {"prefix": "/old/", "redirect": "/new/", "status": 301})}},
+                    listeners={"secure": {"address": "127.0.0.1:0", "tls": "main", "sites": ["all"]}})
+    for status, path in ((404, "/gone/x"), (301, "/old/x"), (404, "/none"), (405, "/a.txt")):
+        got, fields = head(daemon, certs, "secure", path, *(("-X", "DELETE") if status == 405 else ()))
+        assert got == status and fields["strict-transport-security"] == "max-age=31536000", (path, fields)
+        assert fields["x-content-type-options"] == "nosniff" and ("x-frame-options" in fields) == (status == 301)
+        assert (fields["content-length"] == "30000") == (status == 404), (path, fields)
 
 
 def test_a_reload_changes_them_for_new_connections(both, certs, root):

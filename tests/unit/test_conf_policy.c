@@ -11,6 +11,11 @@
 #define VALUE "test.conf:3: files.f.headers[0].value: "
 #define CACHED(match, value) WITH("cache_control = ( { match = " match ";\nvalue = \"" value "\"; } );")
 #define MATCH "test.conf:2: files.f.cache_control[0].match: "
+#define PAGE(status, path) WITH("error_pages = ( { status = " status ";\npath = \"" path "\"; } );")
+#define PATH "test.conf:3: files.f.error_pages[0].path: "
+#define NO_PATH                                                                                           \
+    " is no path of a file: begin it with a slash, end it without one, and write where \".\" and \"..\" " \
+    "lead\n"
 #define TYPED(extensions, type) \
     WITH("mime_types = ( { extensions = " extensions ";\ntype = \"" type "\"; } );")
 #define TYPE "test.conf:3: files.f.mime_types[0].type: "
@@ -72,6 +77,32 @@ static const struct fixture_case bad[] = {
     {CACHED("\"*\"", "a\\nb"),
      "test.conf:3: files.f.cache_control[0].value: it holds a line break or another control character, which "
      "no field may: leave it out\n"},
+    {PAGE("[ 399, 400, 600, -1 ]", "/p"),
+     "test.conf:2: files.f.error_pages[0].status[0]: 399 is out of range: choose a list of whole numbers "
+     "from "
+     "400 to 599\n"
+     "test.conf:2: files.f.error_pages[0].status[2]: 600 is out of range: choose a list of whole numbers "
+     "from "
+     "400 to 599\n"
+     "test.conf:2: files.f.error_pages[0].status[3]: -1 is out of range: choose a list of whole numbers from "
+     "400 to 599\n"},
+    {PAGE("[ 404, 403, 404 ]", "/p"),
+     "test.conf:2: files.f.error_pages[0].status: 404 has a page already (line "
+     "2): delete one of the two\n"},
+    {WITH("error_pages = ( { status = [ 404 ]; path = \"/a\"; },\n{ status = [ 404 ]; path = \"/b\"; } );"),
+     "test.conf:3: files.f.error_pages[1].status: 404 has a page already (line 2): delete one of the two\n"},
+    {PAGE("[ ]", "/p"),
+     "test.conf:2: files.f.error_pages[0].status: empty: at least one is needed, such as [ "
+     "500, 503 ]\n"},
+    {PAGE("404", "/p"),
+     "test.conf:2: files.f.error_pages[0].status: expected a list of whole numbers from 400 to "
+     "599, such as [ 500, 503 ]; found a number\n"},
+    {PAGE("[ \"404\" ]", "/p"), "test.conf:2: files.f.error_pages[0].status[0]: expected a list of whole "
+                                "numbers from 400 to 599, such as [ "
+                                "500, 503 ]; found a string\n"},
+    {PAGE("[ 404 ]", "404.html"), PATH "\"404.html\"" NO_PATH},
+    {PAGE("[ 404 ]", "/errors/"), PATH "\"/errors/\"" NO_PATH},
+    {PAGE("[ 404 ]", "/../404.html"), PATH "\"/../404.html\"" NO_PATH},
     {TYPED("[ \"foo\" ]", "foo"),
      TYPE "\"foo\" is no content type: write it as text/plain or text/plain; charset=utf-8\n"},
     {TYPED("[ \"foo\" ]", "a/b/c"),
@@ -116,7 +147,7 @@ static void test_defaults(void **state)
     assert_string_equal(policy->server, "sluice");
     assert_int_equal(policy->header_count, 0);
     assert_false(policy->has_hsts);
-    assert_int_equal(policy->cache_rule_count + policy->mime_type_count, 0);
+    assert_int_equal(policy->cache_rule_count + policy->error_page_count + policy->mime_type_count, 0);
     assert_string_equal(policy->default_type, "application/octet-stream");
     assert_string_equal(policy->charset, "utf-8");
     conf_free(conf);

@@ -32,7 +32,8 @@
     "outgoing = { servers = ( \"[::1]:1\" ); source = \"::1\"; tcp = { " TCP "fast_open = true; }; }; " \
     "transparent = { servers = ( \"[::1]:1\" ); transparent = true; }; "
 #define HTTP_POLICY                                                                                          \
-    "decorated = { cache_control = ( { match = \"*\"; value = \"v\"; } ); mime_types = ( { extensions = "    \
+    "decorated = { error_pages = ( { status = [ 404 ]; path = \"/p\"; } ); cache_control = ( { match = "     \
+    "\"*\"; value = \"v\"; } ); mime_types = ( { extensions = "                                              \
     "\"e\"; type = \"t/t\"; } ); default_type = \"t/t\"; charset = \"c\"; root = \"/\"; headers = ( { name " \
     "= \"n\"; value = \"v\"; always = true; } ); "                                                           \
     "server_header = \"off\"; hsts = { "                                                                     \
@@ -135,8 +136,8 @@ static void check_shape(const struct schema_key *key, const char *path, void *co
 {
     (void)context;
     bool elements = key->type == SCHEMA_NAMED || key->type == SCHEMA_LIST;
-    bool number = key->type == SCHEMA_INTEGER || key->type == SCHEMA_DURATION || key->type == SCHEMA_AGE ||
-                  key->type == SCHEMA_SIZE;
+    bool number = key->type == SCHEMA_INTEGER || key->type == SCHEMA_INTEGERS ||
+                  key->type == SCHEMA_DURATION || key->type == SCHEMA_AGE || key->type == SCHEMA_SIZE;
     print_message("%s\n", path);
     assert_int_equal(key->section != NULL, elements || key->type == SCHEMA_GROUP);
     bool refers = key->type == SCHEMA_REFERENCE || key->type == SCHEMA_REFERENCES;
@@ -147,8 +148,9 @@ static void check_shape(const struct schema_key *key, const char *path, void *co
     assert_true(key->choices != NULL || (key->type != SCHEMA_CHOICE && key->type != SCHEMA_LOG));
     assert_true(!number || key->min < key->max);
     assert_true(key->type != SCHEMA_DURATION || key->max <= UINT32_MAX);
-    assert_true(key->count_offset != 0 || (!elements && key->type != SCHEMA_STRINGS &&
-                                           key->type != SCHEMA_REFERENCES && key->type != SCHEMA_LOG));
+    assert_true(key->count_offset != 0 ||
+                (!elements && key->type != SCHEMA_STRINGS && key->type != SCHEMA_INTEGERS &&
+                 key->type != SCHEMA_REFERENCES && key->type != SCHEMA_LOG));
     assert_true(!elements || key->section->size > 0);
     /* The loader knows how to copy what is inherited. */
     for (size_t i = 0; key->inherits_offset != 0 && i < key->section->count; i++) {

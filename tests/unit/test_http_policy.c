@@ -102,6 +102,17 @@ static void test_cache_rules(void **state)
     assert_null(http_policy_cache_rule(policy, "a.css"));
 }
 
+static void test_error_pages(void **state)
+{
+    (void)state;
+    load("error_pages = ( { status = [ 404, 403 ]; path = \"/e/4.html\"; }, { status = [ 500 ]; path = "
+         "\"//5\"; } );");
+    assert_string_equal(http_policy_error_page(policy, 403), "e/4.html");
+    assert_string_equal(http_policy_error_page(policy, 404), "e/4.html");
+    assert_string_equal(http_policy_error_page(policy, 500), "5");
+    assert_null(http_policy_error_page(policy, 503));
+}
+
 static void test_types(void **state)
 {
     (void)state;
@@ -115,9 +126,9 @@ static void test_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_no_policy, drop), cmocka_unit_test_teardown(test_fields, drop),
-        cmocka_unit_test_teardown(test_hsts, drop),      cmocka_unit_test_teardown(test_cache_rules, drop),
-        cmocka_unit_test_teardown(test_types, drop),
+        cmocka_unit_test_teardown(test_no_policy, drop),   cmocka_unit_test_teardown(test_fields, drop),
+        cmocka_unit_test_teardown(test_hsts, drop),        cmocka_unit_test_teardown(test_cache_rules, drop),
+        cmocka_unit_test_teardown(test_error_pages, drop), cmocka_unit_test_teardown(test_types, drop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
