@@ -190,7 +190,8 @@ static void make_whole(struct http_multipart *multipart, struct http_head *head,
     http_multipart_join(multipart, head, &ep);
     for (const struct flow_part *part = multipart->parts; part; part = part->next) {
         assert_true(at + part->head_size + (part->source.end - part->source.offset) < capacity);
-        memcpy(out + at, part->head, part->head_size);
+        if (part->head_size != 0)
+            memcpy(out + at, part->head, part->head_size);
         at += part->head_size;
         const char *data = part->source.kind == ENDPOINT_MEMORY ? (const char *)part->source.data : file;
         memcpy(out + at, data + part->source.offset, part->source.end - part->source.offset);
