@@ -22,14 +22,18 @@ struct raw_request {
     bool keeps;
     char *raw; /* exactly `size` bytes of heap, so that a sanitizer sees a step too far */
     size_t size;
+    size_t room; /* while it is being read */
 };
 
 /* --- Bytes as they are written there --- */
 
 static inline void requests_append(struct raw_request *row, const char *bytes, size_t size)
 {
-    row->raw = realloc(row->raw, row->size + size + 1);
-    assert_non_null(row->raw);
+    if (row->size + size > row->room) {
+        row->room = 2 * (row->size + size);
+        row->raw = realloc(row->raw, row->room);
+        assert_non_null(row->raw);
+    }
     memcpy(row->raw + row->size, bytes, size);
     row->size += size;
 }
