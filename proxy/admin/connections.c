@@ -66,7 +66,8 @@ static void write_reports(FILE *stream, const struct report *const *reports, siz
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
             fputc(',', stream);
-        fwrite(text, 1, report_write_json(reports[i], text), stream);
+        const size_t size = report_write_json(reports[i], text);
+        fwrite(text, 1, size, stream);
     }
 }
 

@@ -191,7 +191,7 @@ def test_a_log_that_is_not_read_stops_nobody(file_server, big_root, tmp_path):
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        daemon = file_server(big_root, log={"access": fifo})
+        daemon = file_server(big_root, log={"access": fifo}, http={"keepalive_requests": 0})
         dropped = ("sluice_log_dropped_total", frozenset())
         with daemon.connect("web") as sock:
             answers = http.Reader(sock)

@@ -36,7 +36,7 @@ def two_roots(slow_root, sluice, tmp_path, certs):
         fast.mkdir(exist_ok=True)
         Payload(1024).write_to(fast / "small")
         keys = {"address": "127.0.0.1:0", "relay": relay, **({"tls": "main"} if with_tls else {})}
-        return sluice(workers=1, disk_threads=threads, tls={"main": certs.tls()},
+        return sluice(workers=1, disk_threads=threads, tls={"main": certs.tls()}, http={"keepalive_requests": 0},
                       files={"slow": {"root": slow_root}, "fast": {"root": fast}},
                       listeners={"slow": {**keys, "files": "slow"}, "fast": {**keys, "files": "fast"}})
     return start

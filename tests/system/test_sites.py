@@ -140,7 +140,7 @@ def test_redirects_and_statuses(start, certs):
             assert status == 403, status
             expected[0] = 403
         assert [status, redirects, url] == expected, path
-    first = [r for r in daemon.records() if r["target"] in ("redirect", "status")]
+    first = [r for r in daemon.wait_records(13) if r["target"] in ("redirect", "status")]
     assert {r["status"] for r in first} == {301, 302, 308, 410}
     for record in first:
         assert record["site"] == "main" and records.kinds(record, "to_client") == {records.GENERATED}, record

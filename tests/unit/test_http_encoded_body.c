@@ -104,8 +104,9 @@ static uint8_t *take_all(struct rig *rig, size_t piece, size_t *size)
         size_t n;
         if (capacity - *size < piece) {
             capacity = 2 * capacity + piece;
-            all = realloc(all, capacity);
-            assert_non_null(all);
+            uint8_t *more_room = realloc(all, capacity);
+            assert_non_null(more_room);
+            all = more_room;
         }
         const enum io_status status = http_encoded_body_make(rig->body, all + *size, piece, &n);
         assert_in_range(http_encoded_body_taken(rig->body) - before, 0, 2 * ENCODED_BODY_STEP);
