@@ -11,7 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void read_lines(const struct http_slice *values, unsigned count, struct http_accept_encoding *accept)
 {
+    struct http_field fields[2];
     static struct http_request request;
+    request.fields = fields;
     request.field_count = count;
     for (unsigned i = 0; i < count; i++)
         request.fields[i] = (struct http_field){{"Accept-Encoding", 15}, values[i]};
